@@ -1,0 +1,13 @@
+"""Findings about a text: their places, codes and rendering. The lowest room: it imports nothing of the others."""
+
+from routespace.diagnostics.diagnostic import (
+    Diagnostic,
+    Findings,
+    Label,
+    RouteError,
+    closest,
+    did_you_mean,
+)
+from routespace.diagnostics.source import Source, Span
+
+__all__ = ["Diagnostic", "Findings", "Label", "RouteError", "Source", "Span", "closest", "did_you_mean"]
