@@ -1,0 +1,206 @@
+"""Open registries: what the names of a `.route` file stand for.
+
+An entry holds everything the torch-free part of the compiler needs (signature, shape rule, cost rule, support) and
+the *name* of the factory that makes the torch module, so that reading a registry never imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from routespace.space.shape import Cost, Shape
+
+ArgKind: TypeAlias = Literal["integer", "number", "flag", "scale", "word"]
+Args: TypeAlias = Mapping[str, Any]
+
+
+class BadArgument(ValueError):
+    """Raised by a rule when an argument cannot mean anything; the compiler adds code and place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument of a registered name. `required` ones have no default; a `flag` may be written as a bare name."""
+
+    name: str
+    kind: ArgKind
+    default: Any = None
+    required: bool = False
+    least: float | None = None
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OpEntry:
+    """An op: from input shapes (one, or several for a merge or a decoder) to an output shape.
+
+    `shape(args, inputs)` and `cost(args, inputs, output)` are called with every argument filled in. `factory` names
+    a callable as `"module:attribute"` (or is one), called with the arguments and the input shapes' channels:
+    `factory(channels: tuple[int, ...], **args) -> nn.Module`. `variadic` ops read an ordered list of streams.
+    `statistics` is "batch" where the result in training depends on which images run together. `targets` marks ops
+    whose module is called with the output size as a second argument. `window` gives (kernel, stride, dilation,
+    padding) of the positions an output needs; None means all of them.
+    """
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    shape: Callable[[Args, tuple[Shape, ...]], Shape]
+    cost: Callable[[Args, tuple[Shape, ...], Shape], Cost]
+    factory: str | Callable[..., Any]
+    variadic: bool = False
+    statistics: Literal["batch"] | None = None
+    targets: bool = False
+    window: Callable[[Args], tuple[int, int, int, int]] | None = None
+    identity: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationEntry:
+    """A gate activation δ.
+
+    `range` of its weights, whether it can give exactly 0 (`closes`), which sets of routes it can open (`support`),
+    whether openness is decided on the logit, and its torch factory: `factory(**args)` returns a module
+    `logits (N, K) -> (weights (N, K), open (N, K) bool)`. `inverse(args, value)` is the logit that gives a weight.
+    """
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    factory: str | Callable[..., Any]
+    range: tuple[float, float]
+    closes: bool
+    support: Literal["any", "one", "all"] = "any"
+    inverse: Callable[[Args, float], float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MergeEntry:
+    """A merge of streams: shape rule, neutral element and torch factory (`factory()` -> module of a list of tensors)."""
+
+    name: str
+    shape: Callable[[tuple[Shape, ...]], Shape]
+    neutral: Literal["zero", "minus_infinity"]
+    factory: str | Callable[..., Any]
+    ordered: bool = False
+
+
+Entry = TypeVar("Entry")
+
+
+class Registry(Generic[Entry]):
+    """Names to entries, in order of registration; a name is given once."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+
+    def add(self, name: str, entry: Entry, *, replace: bool = False) -> None:
+        """Register `entry`; a name already taken is an error unless `replace` is given."""
+        if name in self._entries and not replace:
+            raise ValueError(f"{self.kind} `{name}` is registered already")
+        if not name.isidentifier():
+            raise ValueError(f"`{name}` is not a name")
+        self._entries[name] = entry
+
+    def remove(self, name: str) -> None:
+        del self._entries[name]
+
+    def get(self, name: str) -> Entry | None:
+        return self._entries.get(name)
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._entries[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+
+OPS: Registry[OpEntry] = Registry("op")
+ACTIVATIONS: Registry[ActivationEntry] = Registry("activation")
+MERGES: Registry[MergeEntry] = Registry("merge")
+
+
+def op(
+    name: str,
+    *,
+    shape: Callable[[Args, tuple[Shape, ...]], Shape] | None = None,
+    cost: Callable[[Args, tuple[Shape, ...], Shape], Cost] | None = None,
+    parameters: tuple[Parameter, ...] = (),
+    statistics: Literal["batch"] | None = None,
+    variadic: bool = False,
+    targets: bool = False,
+    window: Callable[[Args], tuple[int, int, int, int]] | None = None,
+    replace: bool = False,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated factory as the op `name`; it then works in files, cost tables and all forms.
+
+    The factory is called as `factory(channels, **args)` with the tuple of input channels and returns an `nn.Module`.
+    Without rules the op keeps its input's shape and is priced as one activation per element.
+
+    >>> @op("swish_demo")
+    ... def swish_demo(channels):
+    ...     from torch import nn
+    ...     return nn.SiLU()
+    >>> "swish_demo" in OPS
+    True
+    >>> OPS.remove("swish_demo")
+    """
+
+    def register(factory: Callable[..., Any]) -> Callable[..., Any]:
+        OPS.add(
+            name,
+            OpEntry(
+                name,
+                parameters,
+                shape or _same_shape,
+                cost or _per_element,
+                factory,
+                variadic=variadic,
+                statistics=statistics,
+                targets=targets,
+                window=window,
+            ),
+            replace=replace,
+        )
+        return factory
+
+    return register
+
+
+def activation(
+    name: str,
+    *,
+    range: tuple[float, float],
+    closes: bool,
+    support: Literal["any", "one", "all"] = "any",
+    parameters: tuple[Parameter, ...] = (),
+    inverse: Callable[[Args, float], float] | None = None,
+    replace: bool = False,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated factory as the gate activation `name`; see `ActivationEntry` for what it returns."""
+
+    def register(factory: Callable[..., Any]) -> Callable[..., Any]:
+        ACTIVATIONS.add(
+            name, ActivationEntry(name, parameters, factory, range, closes, support, inverse), replace=replace
+        )
+        return factory
+
+    return register
+
+
+def _same_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
+    return inputs[0]
+
+
+def _per_element(args: Args, inputs: tuple[Shape, ...], output: Shape) -> Cost:
+    return Cost(activation=output.elements)
+
+
+def half(stride: Fraction, by: int) -> Fraction:
+    """Stride after a step of `by`."""
+    return stride * by

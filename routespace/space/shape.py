@@ -1,0 +1,54 @@
+"""Shapes as the compiler sees them: channels and stride are exact, sizes are those of one image size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A stream's shape for one image: channels, pixels of the input per position, height and width."""
+
+    channels: int
+    stride: Fraction
+    height: int
+    width: int
+
+    @property
+    def positions(self) -> int:
+        return self.height * self.width
+
+    @property
+    def elements(self) -> int:
+        return self.channels * self.height * self.width
+
+    def __str__(self) -> str:
+        return f"{self.channels} channels at stride {self.stride} ({self.height}x{self.width})"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Work of one op on one image.
+
+    `macs` are multiply-adds of convolutions and matrix products; the other columns count elements: `norm` and
+    `activation` per element, `pool` window elements per output (a global pool its input elements), `resize` outputs.
+    """
+
+    macs: int = 0
+    norm: int = 0
+    activation: int = 0
+    pool: int = 0
+    resize: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.macs + other.macs,
+            self.norm + other.norm,
+            self.activation + other.activation,
+            self.pool + other.pool,
+            self.resize + other.resize,
+        )
+
+
+NO_COST = Cost()
