@@ -1,0 +1,234 @@
+"""What is said about a text that cannot be read: one function for each finding of the RS1 codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from routespace.diagnostics.diagnostic import Findings
+from routespace.diagnostics.source import Span
+from routespace.language.depth import MAX_DEPTH
+from routespace.language.tokens import BAD, BAD_NUMBER, CLOSER_TO_OPENER, END, MAX_DIGITS, MAX_NESTING, STOP
+from routespace.language.trouble import COMPARATORS, Trouble
+
+_VALUE_ENDS = frozenset({"NAME", "NUMBER", "STRING", "NOTHING", "RPAR", "RSQB", "RBRACE"})
+_VALUE_STARTS = frozenset({"NAME", "NUMBER", "STRING", "NOTHING", "COMBINE"})
+_CHAR_TO_MEANT = {
+    "“": '`"`',
+    "”": '`"`',
+    "×": "`*`",
+    "·": "`*`",
+    "÷": "`/`",
+    "−": "`-`",
+    "–": "`-`",
+    "≤": "`<=`",
+    "≥": "`>=`",
+    "≠": "`!=`",
+    "…": "`..`",
+    "&": "`and`",
+    "!": "`not`",
+    "\xa0": "a plain blank",
+}
+
+
+def complain(findings: Findings, trouble: Trouble) -> int:
+    """Report a token that does not fit, and return the index of the token that reading went wrong at."""
+    for rule in _RULES:
+        at = rule(findings, trouble)
+        if at is not None:
+            return at
+    return _unexpected(findings, trouble)
+
+
+def _bad_token(findings: Findings, trouble: Trouble) -> int | None:
+    tokens, index, kind = trouble.tokens, trouble.index, trouble.kind
+    if kind == BAD_NUMBER:
+        message = f"this number is too long: at most {MAX_DIGITS} digits, and below 1e308"
+        findings.add("RS108", message, trouble.span())
+        return index
+    if kind != BAD:
+        return None
+    if trouble.word in "\"'":
+        help = "a path stands between two double quotes on one line" if trouble.word == '"' else "write `\"`, not `'`"
+        findings.add("RS109", "this quote does not begin a text in quotes", trouble.span(), "never closed", help=help)
+        return index
+    stop = index
+    while tokens.kinds[stop + 1] == BAD and tokens.begins[stop + 1] == tokens.ends[stop] and stop - index < 20:
+        stop += 1
+    chars = "".join(tokens.texts[index : stop + 1])
+    shown = f"`{chars}`" if chars.isprintable() else ", ".join(f"U+{ord(char):04X}" for char in chars)
+    plural = len(chars) > 1
+    findings.add(
+        "RS102",
+        f"{shown} {'are not characters' if plural else 'is not a character'} of the language",
+        Span(trouble.path, tokens.begins[index], tokens.ends[stop]),
+        help="a number begins with a digit: `0.5`" if chars == "." and tokens.kinds[stop + 1] == "NUMBER" else _meant(chars),
+    )
+    return index
+
+
+def _meant(chars: str) -> str | None:
+    if (meant := _CHAR_TO_MEANT.get(chars[0])) is not None:
+        return f"write {meant}"
+    if chars[0].isalpha():
+        return "names are made of the letters a-z and A-Z, digits and `_`; a comment may hold anything"
+    if chars[0] == "\\":
+        return "a line break needs no sign: in brackets and before `|`, `+` or `else` a statement goes on"
+    return None
+
+
+def _unclosed(findings: Findings, trouble: Trouble) -> int | None:
+    tokens = trouble.tokens
+    untold = tokens.unclosed - trouble.told
+    openers = [at for at in range(trouble.begin, trouble.index) if tokens.begins[at] in untold]
+    if not openers and untold and trouble.kind == END:
+        openers = [at for at in range(trouble.index) if tokens.begins[at] in untold]
+    if not openers:
+        return None
+    opener = openers[-1]
+    sign = tokens.texts[opener]
+    closer = next(closer for closer, kind in CLOSER_TO_OPENER.items() if kind == tokens.kinds[opener])
+    trouble.told.add(tokens.begins[opener])
+    findings.add(
+        "RS103",
+        f"`{sign}` is never closed",
+        trouble.span(opener),
+        "opened here",
+        others=[(trouble.span(), f"`{trouble.keywords[closer]}` is missing before {trouble.found()}")],
+    )
+    return trouble.index
+
+
+def missing_brace(findings: Findings, trouble: Trouble, opener: int) -> None:
+    findings.add(
+        "RS103",
+        "`{` is never closed",
+        trouble.span(opener),
+        "opened here",
+        others=[(trouble.span(), f"`{trouble.word}` cannot stand inside it: is `}}` missing before this line?")],
+    )
+
+
+def _unopened(findings: Findings, trouble: Trouble) -> int | None:
+    if trouble.kind not in CLOSER_TO_OPENER or trouble.tokens.begins[trouble.index] not in trouble.tokens.unopened:
+        return None
+    findings.add("RS104", f"`{trouble.word}` closes nothing", trouble.span(), "no bracket is open here")
+    return trouble.index
+
+
+def _unfinished(findings: Findings, trouble: Trouble) -> int | None:
+    """A statement that ends too early: at the end of its line, or because the next line was read as part of it."""
+    tokens, index = trouble.tokens, trouble.index
+    if trouble.kind in ("EQUAL", "COLON") and index > trouble.begin + 1 and tokens.kinds[index - 1] == "NAME":
+        index -= 1
+    elif STOP in trouble.expected or (trouble.kind not in (STOP, END, "RBRACE") and not trouble.wants_value):
+        return None
+    if trouble.kind not in (STOP, END, "RBRACE") and not tokens.starts_line(index, trouble.text):
+        return None
+    if index == 0 or tokens.kinds[index - 1] in (STOP, "LBRACE"):
+        return None
+    last = index - 1
+    wanted = trouble.wanted() if index == trouble.index else "an expression"
+    findings.add(
+        "RS111",
+        f"this statement is not finished: {wanted} is missing",
+        trouble.span(last),
+        f"nothing follows `{tokens.texts[last]}`" if tokens.texts[last].strip() else "",
+    )
+    return index
+
+
+def _reserved(findings: Findings, trouble: Trouble) -> int | None:
+    index = trouble.index
+    begins_statement = index == 0 or trouble.tokens.kinds[index - 1] in (STOP, "LBRACE")
+    if begins_statement or "NAME" not in trouble.expected or not trouble.is_word(trouble.kind):
+        return None
+    findings.add(
+        "RS110",
+        f"`{trouble.word}` is a word of the language and cannot be a name",
+        trouble.span(),
+        f"expected {trouble.wanted()}",
+        help=f"call it `{trouble.word}_`, or something that says more",
+    )
+    return index
+
+
+def _side_by_side(findings: Findings, trouble: Trouble) -> int | None:
+    tokens, index = trouble.tokens, trouble.index
+    if not ("STAR" in trouble.expected and trouble.kind in _VALUE_STARTS and index > trouble.begin):
+        return None
+    if tokens.kinds[index - 1] not in _VALUE_ENDS or tokens.starts_line(index, trouble.text):
+        return None
+    left, right = tokens.texts[index - 1], trouble.word
+    pair = f"{left} * {right}" if tokens.kinds[index - 1] == "NUMBER" else f"{left} | {right}"
+    findings.add(
+        "RS112",
+        f"an operator is missing before `{right}`",
+        trouble.span(),
+        others=[(trouble.span(index - 1), f"`{left}` ends an expression")],
+        help=f"write `{pair}`" if trouble.kind in ("NAME", "NUMBER") else None,
+    )
+    return index
+
+
+def _unexpected(findings: Findings, trouble: Trouble) -> int:
+    findings.add(
+        "RS101", f"unexpected {trouble.found()}", trouble.span(), f"expected {trouble.wanted()}", help=_advice(trouble)
+    )
+    return trouble.index
+
+
+def _advice(trouble: Trouble) -> str | None:
+    kind, tokens = trouble.kind, trouble.tokens
+    statement = {tokens.kinds[at] for at in range(trouble.begin, trouble.index)}
+    if kind in COMPARATORS and statement & COMPARATORS:
+        return "comparisons do not chain: write `a <= b and b <= c`"
+    if kind == "EQUAL" and "EQUALS" in trouble.expected:
+        return "`==` compares, `=` names"
+    if kind == "EQUALS" and "EQUAL" in trouble.expected:
+        return "`=` names, `==` compares"
+    if kind == "EQUAL" and trouble.index == trouble.begin + 1:
+        return "a policy is its name and its value, without `=`; `let` names a number, `op` an operation"
+    if kind == "CLOSED" and tokens.starts_line(trouble.index, trouble.text):
+        return "`closed` stands on the line of the `}` it belongs to"
+    if kind == "COMMA" and "CLOSED" in statement:
+        return "several rules stand in parentheses: `closed (a = x, b = y)`"
+    if kind == "RANGE":
+        return "a range stands behind `axis`, `for` or in square brackets"
+    if kind in ("LPAR", "LSQB") and tokens.kinds[trouble.index - 1] in _VALUE_ENDS:
+        return "only a name can be called or indexed"
+    return None
+
+
+_RULES: tuple[Callable[[Findings, Trouble], int | None], ...] = (
+    _bad_token,
+    _unclosed,
+    _unopened,
+    _unfinished,
+    _reserved,
+    _side_by_side,
+)
+
+
+def misspelled(findings: Findings, span: Span, text: str, word: str) -> None:
+    findings.add("RS101", f"unexpected `{text}`", span, "not a word of the language", help=f"did you mean `{word}`?")
+
+
+def too_long(findings: Findings, path: str, length: int, limit: int) -> None:
+    findings.add("RS107", f"this text has {length} characters; the limit is {limit}", Span(path, 0, 0))
+
+
+def too_nested(findings: Findings, path: str, offset: int) -> None:
+    findings.add("RS105", f"more than {MAX_NESTING} brackets are open here", Span(path, offset, offset + 1))
+
+
+def too_deep(findings: Findings, span: Span) -> None:
+    findings.add(
+        "RS106",
+        f"an expression in this statement is more than {MAX_DEPTH} operations deep",
+        span,
+        help="name a part of it with `let` or `op`; `+` and `|` may be as long as you like",
+    )
+
+
+def too_many(findings: Findings, span: Span, limit: int) -> None:
+    findings.add("RS113", f"more than {limit} syntax errors: reading stopped here", span)

@@ -1,0 +1,46 @@
+"""How deep an expression is nested. Whoever walks syntax may recurse, because the parser holds this limit."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any
+
+from routespace.space.expr import Arg, Branch, ClosedRule
+
+MAX_DEPTH = 100
+
+
+def is_too_deep(value: object) -> bool:
+    """Whether a path of more than `MAX_DEPTH` values leads down from `value`. Walks level by level, in linear time.
+
+    >>> from routespace.space.expr import Number, Unary
+    >>> value = Number(1)
+    >>> for _ in range(MAX_DEPTH):
+    ...     value = Unary("-", value)
+    >>> is_too_deep(value), is_too_deep(value.operand)
+    (True, False)
+    """
+    level: list[object] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for one in level for child in _children(one)]
+        if not level:
+            return False
+    return bool(level)
+
+
+def _children(value: Any) -> list[object]:
+    found: list[object] = []
+    for name in _field_names(type(value)):
+        part = getattr(value, name)
+        for one in part if part.__class__ is tuple else (part,):
+            if isinstance(one, (Arg, Branch, ClosedRule)):
+                found.extend(_children(one))
+            elif is_dataclass(one):
+                found.append(one)
+    return found
+
+
+@cache
+def _field_names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind) if one.name not in ("span", "kind"))
