@@ -145,12 +145,12 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Zero:
-    """Zeros of the shape of `like` (a value of the unfixed graph): what a shut route of a running node delivers."""
+    """Zeros of the size that streams of `stride` have: what a shut route of a running node delivers."""
 
     name: str
     node: str
     channels: int
-    scale: Fraction
+    stride: Fraction
     span: Span | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -204,7 +204,7 @@ class Policies:
     budget: Budget | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RouteGraph:
     """A space ready to be lowered: values in an order in which each reads only earlier ones."""
 

@@ -15,7 +15,7 @@ _ADAPTER: TypeAdapter[Space] = TypeAdapter(Space)
 
 def dump_space(space: Space, indent: int | None = 2) -> str:
     """JSON text of `space`, without the places its parts stood at."""
-    return _ADAPTER.dump_json(without_spans(space), indent=indent, exclude_none=True).decode()
+    return _ADAPTER.dump_json(without_spans(space), indent=indent, exclude_none=True, exclude={"sources"}).decode()
 
 
 def load_space(text: str) -> Space:

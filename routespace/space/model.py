@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeAlias
 
+from routespace.diagnostics import Source
 from routespace.space.expr import (
     Clause,
     Expr,
@@ -34,7 +35,7 @@ class Space:
 
     `declaration` is the text's own; `parameters` are bound in the order of its signature; `overrides` are policies
     given from outside, which win over those of the text; `library` holds the ops and gates imported or declared
-    beside the space; `nets` are the nets declared in it.
+    beside the space; `nets` are the nets declared in it; `sources` are the texts that spans point into.
     """
 
     declaration: SpaceDecl
@@ -42,6 +43,7 @@ class Space:
     overrides: tuple[Clause, ...] = ()
     library: tuple[OpDecl | GateDecl, ...] = ()
     nets: tuple[NetDecl, ...] = ()
+    sources: tuple[Source, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def name(self) -> str:

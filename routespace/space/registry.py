@@ -38,8 +38,8 @@ class OpEntry:
     """An op: from input shapes (one, or several for a merge or a decoder) to an output shape.
 
     `shape(args, inputs)` and `cost(args, inputs, output)` are called with every argument filled in. `factory` names
-    a callable as `"module:attribute"` (or is one), called with the arguments and the input shapes' channels:
-    `factory(channels: tuple[int, ...], **args) -> nn.Module`. `variadic` ops read an ordered list of streams.
+    a callable as `"module:attribute"` (or is one), called with the channels of the inputs and the arguments:
+    `factory(inputs: tuple[int, ...], **args) -> nn.Module`. `variadic` ops read an ordered list of streams.
     `statistics` is "batch" where the result in training depends on which images run together. `targets` marks ops
     whose module is called with the output size as a second argument. `window` gives (kernel, stride, dilation,
     padding) of the positions an output needs; None means all of them.
@@ -139,11 +139,11 @@ def op(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated factory as the op `name`; it then works in files, cost tables and all forms.
 
-    The factory is called as `factory(channels, **args)` with the tuple of input channels and returns an `nn.Module`.
+    The factory is called as `factory(inputs, **args)` with the channels of its inputs and returns an `nn.Module`.
     Without rules the op keeps its input's shape and is priced as one activation per element.
 
     >>> @op("swish_demo")
-    ... def swish_demo(channels):
+    ... def swish_demo(inputs):
     ...     from torch import nn
     ...     return nn.SiLU()
     >>> "swish_demo" in OPS

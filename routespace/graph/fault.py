@@ -1,0 +1,31 @@
+"""One finding on its way from where it is noticed to the statement that owns it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from routespace.diagnostics import Findings, Span
+
+
+class Fault(Exception):
+    """Stops the building of one declaration; whoever builds it reports it and goes on with the next."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        span: Span | None = None,
+        label: str = "",
+        *,
+        others: Iterable[tuple[Span | None, str]] = (),
+        notes: Iterable[str] = (),
+        help: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code, self.message, self.span, self.label = code, message, span, label
+        self.others, self.notes, self.help = tuple(others), tuple(notes), help
+
+    def report(self, findings: Findings) -> None:
+        findings.add(
+            self.code, self.message, self.span, self.label, others=self.others, notes=self.notes, help=self.help
+        )

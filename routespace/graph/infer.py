@@ -1,0 +1,113 @@
+"""Shapes and costs of every value at one image size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
+
+from routespace.graph.fault import Fault
+from routespace.graph.ir import Apply, Chain, Gate, Input, Leaf, Merge, Op, Output, Route, RouteGraph, Zero
+from routespace.graph.ops import IMAGE_STRIDE, check_merge, leaf_shape
+from routespace.space.registry import MERGES, OPS
+from routespace.space.shape import NO_COST, Cost, Shape
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What inference found: shapes and costs by value name, and the size that streams of each stride have."""
+
+    shapes: dict[str, Shape]
+    costs: dict[str, Cost]
+    leaf_costs: dict[str, tuple[tuple[str, Cost], ...]]
+    sizes: dict[Fraction, Size]
+
+
+@lru_cache(maxsize=64)
+def infer(graph: RouteGraph, size: Size, padded: bool = False) -> Inferred:
+    """Shapes and costs of `graph` for images of `size` (height, width).
+
+    `padded` counts as if every window were padded to keep its size (a convention of released code). Raises `Fault`
+    where the size is too small for an op.
+    """
+    return _Inference(graph, size, padded).run()
+
+
+class _Inference:
+    def __init__(self, graph: RouteGraph, size: Size, padded: bool) -> None:
+        self.graph, self.padded = graph, padded
+        self.sizes: dict[Fraction, Size] = {IMAGE_STRIDE: size}
+        self.shapes: dict[str, Shape] = {}
+        self.known: dict[tuple[int, tuple[Shape, ...]], tuple[Shape, tuple[tuple[str, Cost], ...]]] = {}
+
+    def run(self) -> Inferred:
+        leaf_costs: dict[str, tuple[tuple[str, Cost], ...]] = {}
+        for value in self.graph.values:
+            leaves: tuple[tuple[str, Cost], ...] = ()
+            match value:
+                case Input():
+                    shape = Shape(value.channels, value.stride, *self.sizes[IMAGE_STRIDE])
+                case Zero():
+                    shape = Shape(value.channels, value.stride, *self.sizes[value.stride])
+                case Apply():
+                    shape, leaves = self.op(value.op, tuple(self.shapes[arg] for arg in value.args))
+                case Merge():
+                    shapes = tuple(self.shapes[arg] for arg in value.args)
+                    check_merge(value.kind, shapes, [self._span(arg) for arg in value.args], value.span)
+                    shape = MERGES[value.kind].shape(shapes)
+                case Gate():
+                    shape, leaves = self.op(value.body, (self.shapes[value.args[0]],))
+                case Route():
+                    shape, leaves = self.op(value.op, (self.shapes[value.source],))
+                case Output():
+                    shape = self.shapes[value.args[0]]
+            self.shapes[value.name] = shape
+            leaf_costs[value.name] = leaves
+            if not isinstance(value, (Gate, Output)):
+                self.sizes.setdefault(shape.stride, (shape.height, shape.width))
+        costs = {name: sum((cost for _, cost in leaves), NO_COST) for name, leaves in leaf_costs.items()}
+        return Inferred(self.shapes, costs, leaf_costs, self.sizes)
+
+    def _span(self, name: str) -> object:
+        return self.graph.by_name[name].span
+
+    def op(self, op: Op, inputs: tuple[Shape, ...]) -> tuple[Shape, tuple[tuple[str, Cost], ...]]:
+        """Shape an op gives and the cost of each of its leaves."""
+        key = (id(op), inputs)
+        found = self.known.get(key)
+        if found is None:
+            found = self._op(op, inputs)
+            self.known[key] = found
+        return found
+
+    def _op(self, op: Op, inputs: tuple[Shape, ...]) -> tuple[Shape, tuple[tuple[str, Cost], ...]]:
+        if isinstance(op, Leaf):
+            counted = _padded(op) if self.padded else op
+            shape = leaf_shape(counted, inputs, self.sizes)
+            return shape, ((op.entry, OPS[op.entry].cost(dict(counted.args), inputs, shape)),)
+        leaves: tuple[tuple[str, Cost], ...] = ()
+        if isinstance(op, Chain):
+            (shape,) = inputs
+            for part in op.parts:
+                shape, more = self.op(part, (shape,))
+                leaves += more
+            return shape, leaves
+        shapes: list[Shape] = []
+        for part in op.parts:
+            shape, more = self.op(part, inputs)
+            shapes.append(shape)
+            leaves += more
+        return MERGES[op.merge].shape(tuple(shapes)), leaves
+
+
+def _padded(leaf: Leaf) -> Leaf:
+    args = dict(leaf.args)
+    if args.get("pad") is None:
+        return leaf
+    args["pad"] = None
+    return replace(leaf, args=tuple(args.items()))
+
+
+__all__ = ["Fault", "Inferred", "infer"]

@@ -1,0 +1,215 @@
+"""The ledger: what every value of a graph costs at an image size, and what conventions make of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from routespace.graph.infer import Inferred, infer
+from routespace.graph.ir import Apply, Gate, Input, Merge, Output, Route, RouteGraph, Value, Zero
+from routespace.graph.ops import IMAGE_STRIDE
+from routespace.space.conventions import CONVENTIONS, Convention
+from routespace.space.registry import ACTIVATIONS
+from routespace.space.shape import Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One value that does work.
+
+    `part` is "fixed" (runs wherever its input is something), "cell" (runs where a gate of its guard is open),
+    "route" or "gate". `entry`: it belongs to a node that no route reaches. `leaves`: it is a route that only outputs
+    read. `makes_output`: an output reads it directly or through ungated work.
+    """
+
+    name: str
+    node: str
+    part: str
+    cost: Cost
+    padded: Cost
+    squared: Cost
+    entry: bool
+    leaves: bool
+    makes_output: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A row under a convention: what it adds to each kind of cost where it runs; `always_hard` whether it runs or not."""
+
+    expected: float
+    hard: float
+    executed: float
+    always_hard: bool
+
+
+def ledger(graph: RouteGraph, size: tuple[int, int]) -> tuple[Row, ...]:
+    """Rows of every working value of `graph` for one image of `size`, in graph order."""
+    true, padded = infer(graph, size), infer(graph, size, padded=True)
+    squared = _squared(graph, size)
+    entries = _entry_nodes(graph)
+    outputs = _makes_output(graph)
+    rows: list[Row] = []
+    for value in graph.values:
+        part = _part(value)
+        if part is None:
+            continue
+        readers = graph.readers[value.name]
+        leaves = part == "route" and all(reader in outputs for reader in readers)
+        rows.append(
+            Row(
+                value.name,
+                value.node,
+                part,
+                true.costs[value.name],
+                padded.costs[value.name],
+                squared.costs[value.name],
+                value.node in entries,
+                leaves,
+                value.name in outputs,
+            )
+        )
+    return tuple(rows)
+
+
+def price(row: Row, convention: Convention) -> Price:
+    """What `convention` charges for `row`."""
+    cost = row.padded if convention.padded else row.cost
+    if row.makes_output and row.part == "fixed" and convention.square_outputs:
+        cost = row.squared
+    full = convention.price(cost)
+    expected = hard = executed = full
+    always = False
+    if row.part == "gate":
+        charged = convention.gates and not (row.entry and not convention.entry_gate)
+        hard = executed = full if charged else 0.0
+        expected = hard if convention.gates_in_expected else 0.0
+        always = convention.every_gate and charged
+    elif row.part == "route":
+        if row.leaves and not convention.routes_to_outputs:
+            expected = hard = executed = 0.0
+    elif row.part == "cell":
+        if row.entry and not convention.entry_cell:
+            expected = hard = executed = 0.0
+    elif not convention.fixed_in_expected:
+        expected = 0.0
+    return Price(expected, hard, executed, always)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Static cost of one image: with every gate that can close closed, and with everything open that can be."""
+
+    least: float
+    most: float
+    most_expected: float
+
+
+def bounds(graph: RouteGraph, size: tuple[int, int], convention: str | None = None) -> Bounds:
+    """Least and most hard cost, and the most expected cost (the reference of budgets), without weights."""
+    chosen = CONVENTIONS[convention or graph.policies.cost]
+    rows = ledger(graph, size)
+    prices = {row.name: price(row, chosen) for row in rows}
+    runs = simulate(graph, {gate.name: _least_open(gate) for gate in graph.gates})
+    least = sum(one.hard for name, one in prices.items() if name in runs or one.always_hard)
+    most = _most(graph, rows, {name: one.hard for name, one in prices.items()})
+    expected = _most(graph, rows, {name: one.expected for name, one in prices.items()})
+    return Bounds(least, most, expected)
+
+
+def _least_open(gate: Gate) -> frozenset[int]:
+    entry = ACTIVATIONS[gate.activation]
+    if entry.support == "all" or not entry.closes:
+        return frozenset(range(len(gate.routes)))
+    return frozenset({0}) if entry.support == "one" else frozenset()
+
+
+def _most(graph: RouteGraph, rows: tuple[Row, ...], charged: dict[str, float]) -> float:
+    """Everything open; of a gate that opens one route only its dearest."""
+    total = sum(charged[row.name] for row in rows)
+    for gate in graph.gates:
+        if ACTIVATIONS[gate.activation].support == "one":
+            costs = [charged[route.name] for route in graph.routes_of[gate.name]]
+            total -= sum(costs) - max(costs, default=0.0)
+    return total
+
+
+def simulate(graph: RouteGraph, open_routes: dict[str, frozenset[int]]) -> set[str]:
+    """Names of the values that run for an image whose every gate opens just `open_routes` of it (inference)."""
+    live = graph.policies.live_inference
+    there: set[str] = set()
+    ran: set[str] = set()
+    for value in graph.values:
+        match value:
+            case Input() | Zero():
+                present = True
+            case Merge():
+                present = any(arg in there for arg in value.args) or (value.arrives and live == "always")
+            case Route():
+                opened = open_routes[value.gate]
+                consulted = value.gate in ran
+                delivers = value.index in opened or (bool(opened) and value.sends and live != "by_route")
+                present = consulted and (delivers if opened else value.closed is not None)
+            case Output():
+                present = True
+            case _:
+                present = any(arg in there for arg in value.args)
+        if present and not isinstance(value, Gate):
+            there.add(value.name)
+        if present and _runs(value, open_routes, ran):
+            ran.add(value.name)
+    return ran
+
+
+def _runs(value: Value, open_routes: dict[str, frozenset[int]], ran: set[str]) -> bool:
+    if isinstance(value, Route):
+        return value.gate in ran and value.index in open_routes[value.gate]
+    if isinstance(value, (Input, Output, Zero)) or value.guard is None:
+        return True
+    return any(
+        atom.gate in ran
+        and (atom.index in open_routes[atom.gate] if atom.index is not None else not open_routes[atom.gate])
+        for atom in value.guard
+    )
+
+
+def _part(value: Value) -> str | None:
+    match value:
+        case Apply():
+            return "fixed" if value.guard is None else "cell"
+        case Gate():
+            return "gate"
+        case Route():
+            return "route"
+    return None
+
+
+def _squared(graph: RouteGraph, size: tuple[int, int]) -> Inferred:
+    square = (size[0], size[0])
+    return infer(graph, square, padded=True)
+
+
+def _entry_nodes(graph: RouteGraph) -> set[str]:
+    """Nodes that no route of another node reaches."""
+    reached = {
+        value.node
+        for value in graph.values
+        for arg in value.args
+        if isinstance(graph.by_name[arg], Route) and graph.by_name[arg].node != value.node
+    }
+    return {node.name for node in graph.nodes} - reached
+
+
+def _makes_output(graph: RouteGraph) -> set[str]:
+    """Outputs, and ungated values that only they read."""
+    found: set[str] = set()
+    for value in reversed(graph.values):
+        if isinstance(value, Output):
+            found.add(value.name)
+        elif isinstance(value, (Apply, Merge)) and value.guard is None:
+            readers = graph.readers[value.name]
+            if readers and all(reader in found for reader in readers):
+                found.add(value.name)
+    return found
+
+
+__all__ = ["IMAGE_STRIDE", "Bounds", "Price", "Row", "bounds", "ledger", "price", "simulate"]

@@ -1,0 +1,382 @@
+"""Ops of a space made concrete: every argument a number, every shape known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from routespace.diagnostics import Span, did_you_mean
+from routespace.graph.fault import Fault
+from routespace.graph.ir import Beside, Chain, Leaf, Op
+from routespace.graph.numbers import Env, Numbers
+from routespace.graph.scope import Scope
+from routespace.space.expr import (
+    Arg,
+    Binary,
+    Call,
+    Each,
+    Expr,
+    If,
+    Items,
+    Name,
+    OpDecl,
+    Pipe,
+    Sum,
+    Unary,
+    Choice,
+    Index,
+    Number,
+)
+from routespace.space.registry import MERGES, OPS, BadArgument, OpEntry, Parameter
+from routespace.space.shape import Shape
+
+DEEPEST = 40
+IMAGE_STRIDE = Fraction(1)
+
+
+@dataclass
+class Resolver:
+    """Turns op expressions into `Op`s for a given input shape.
+
+    `sizes` maps strides to the (height, width) of streams known so far, the targets of `resize(to = …)`.
+    """
+
+    scope: Scope
+    numbers: Numbers
+    sizes: dict[Fraction, tuple[int, int]]
+
+    def __post_init__(self) -> None:
+        self._known: dict[tuple[Any, ...], tuple[Op, Shape]] = {}
+        self._names: dict[int, tuple[Expr, frozenset[str]]] = {}
+        self._opening: list[str] = []
+
+    def resolve(self, expr: Expr, env: Env, shape: Shape) -> tuple[Op, Shape]:
+        """The op that `expr` is for an input of `shape`, and the shape it gives."""
+        reads = self.reads(expr)
+        key = (id(expr), shape, tuple(env[name] for name in reads if name in env))
+        known = self._known.get(key)
+        if known is None:
+            known = self._op(expr, {**env, "channels": shape.channels}, shape)
+            self._known[key] = known
+        return known
+
+    def reads(self, expr: Expr) -> tuple[str, ...]:
+        """Sorted names an expression depends on, through the ops it names."""
+        known = self._names.get(id(expr))
+        if known is None:
+            known = (expr, frozenset(self._walk(expr, set())))
+            self._names[id(expr)] = known
+        return tuple(sorted(known[1]))
+
+    def _walk(self, expr: object, seen: set[str]) -> Iterator[str]:
+        match expr:
+            case Name() | Call() | Index():
+                name = expr.id if isinstance(expr, Name) else expr.name
+                yield name
+                if name not in seen:
+                    seen.add(name)
+                    scope = self.scope
+                    if name in scope.ops:
+                        yield from self._walk(scope.ops[name].value, seen)
+                        for parameter in scope.ops[name].params:
+                            yield from self._walk(parameter.default, seen)
+                    if name in scope.parameters:
+                        yield from self._walk(scope.parameters[name], seen)
+                    if name in scope.attributes:
+                        yield scope.attributes[name][0].name
+                if isinstance(expr, Call):
+                    for arg in expr.args:
+                        yield from self._walk(arg.value, seen)
+                if isinstance(expr, Index):
+                    for part in expr.at:
+                        yield from self._walk(part, seen)
+            case Binary():
+                yield from self._walk(expr.left, seen)
+                yield from self._walk(expr.right, seen)
+            case Unary():
+                yield from self._walk(expr.operand, seen)
+            case Sum():
+                for term in expr.terms:
+                    yield from self._walk(term, seen)
+            case Pipe():
+                for stage in expr.stages:
+                    yield from self._walk(stage, seen)
+            case If():
+                for part in (expr.value, expr.condition, expr.otherwise):
+                    yield from self._walk(part, seen)
+            case Items():
+                for item in expr.items:
+                    yield from self._walk(item, seen)
+            case Each():
+                yield from self._walk(expr.value, seen)
+                yield from self._walk(expr.domain, seen)
+
+    def is_op(self, name: str, env: Env) -> bool:
+        """Whether `name` means an op where `env` holds."""
+        bound = env.get(name, self.scope.parameters.get(name))
+        if isinstance(bound, Name):
+            return bound.id not in ("yes", "no")
+        return isinstance(bound, Items) or name in self.scope.ops or name in OPS
+
+    def _op(self, expr: Expr, env: Env, shape: Shape) -> tuple[Op, Shape]:
+        match expr:
+            case Pipe():
+                return self._pipe(expr.stages, env, shape)
+            case Sum():
+                return self._beside("sum", expr.terms, env, shape, expr.span)
+            case If():
+                chosen = expr.value if self.numbers.truth(expr.condition, env) else expr.otherwise
+                return self._op(chosen, env, shape)
+            case Name():
+                return self._named(expr.id, (), env, shape, expr.span)
+            case Call():
+                if expr.name in MERGES:
+                    return self._beside(expr.name, self._terms(expr, env), env, shape, expr.span)
+                return self._named(expr.name, expr.args, env, shape, expr.span)
+            case Choice() | Binary(op="*"):
+                raise Fault(
+                    "RS602",
+                    "a gate inside an op is not supported yet",
+                    expr.span,
+                    help="write the choice as an equation of the node",
+                )
+        raise Fault("RS308", "an op is needed here", expr.span, _what(expr))
+
+    def _pipe(self, stages: tuple[Expr, ...], env: Env, shape: Shape) -> tuple[Op, Shape]:
+        parts: list[Op] = []
+        for stage in stages:
+            op, shape = self._op(stage, env, shape)
+            parts.extend(op.parts if isinstance(op, Chain) else (op,))
+        return Chain(tuple(parts)), shape
+
+    def _terms(self, call: Call, env: Env) -> tuple[Expr, ...]:
+        """Ops inside `sum(…)`: listed, or the items of a list parameter, or a single name."""
+        terms: list[Expr] = []
+        for arg in call.args:
+            value = arg.value
+            if isinstance(value, Name):
+                value = env.get(value.id) if isinstance(env.get(value.id), (Name, Items)) else value  # type: ignore[assignment]
+            if isinstance(value, Name) and value.id in self.scope.parameters:
+                value = self.scope.parameters[value.id]
+            if isinstance(value, Each):
+                raise Fault("RS308", "`for` makes streams, not ops", value.span)
+            terms.extend(value.items if isinstance(value, Items) else (value,))
+        if not terms:
+            raise Fault("RS310", f"`{call.name}` of no ops", call.span)
+        return tuple(terms)
+
+    def _beside(
+        self, merge: str, terms: tuple[Expr, ...], env: Env, shape: Shape, span: Span | None
+    ) -> tuple[Op, Shape]:
+        resolved = [self._op(term, env, shape) for term in terms]
+        if len(resolved) == 1:
+            return resolved[0]
+        shapes = tuple(out for _, out in resolved)
+        check_merge(merge, shapes, [term.span for term in terms], span)
+        return Beside(tuple(op for op, _ in resolved), merge), MERGES[merge].shape(shapes)
+
+    def _named(
+        self, name: str, args: tuple[Arg, ...], env: Env, shape: Shape, span: Span | None
+    ) -> tuple[Op, Shape]:
+        bound = env.get(name, self.scope.parameters.get(name))
+        if isinstance(bound, Name) and bound.id != name:
+            return self._named(bound.id, args, {k: v for k, v in env.items() if k != name}, shape, span)
+        if isinstance(bound, Items):
+            raise Fault("RS308", f"`{name}` is a list of ops", span, help=f"write `sum({name})`")
+        declared = self.scope.ops.get(name)
+        if declared is not None:
+            return self._declared(declared, args, env, shape, span)
+        entry = OPS.get(name)
+        if entry is None:
+            raise Fault("RS203", f"unknown op `{name}`", span, help=did_you_mean(name, self.scope.op_names()))
+        if entry.variadic:
+            raise Fault("RS308", f"`{name}` reads several streams", span, help=f"write `{name}(stream, …)`")
+        return self.leaf(entry, args, env, (shape,), span)
+
+    def _declared(
+        self, declared: OpDecl, args: tuple[Arg, ...], env: Env, shape: Shape, span: Span | None
+    ) -> tuple[Op, Shape]:
+        if declared.name in self._opening or len(self._opening) > DEEPEST:
+            raise Fault("RS306", f"op `{declared.name}` is defined by itself", declared.span, others=[(span, "used here")])
+        inner: dict[str, Any] = {axis: env[axis] for axis in self.scope.axes if axis in env}
+        inner["channels"] = shape.channels
+        inner.update(self._bind(declared, args, env, span))
+        self._opening.append(declared.name)
+        try:
+            return self._op(declared.value, inner, shape)
+        finally:
+            self._opening.pop()
+
+    def _bind(self, declared: OpDecl, args: tuple[Arg, ...], env: Env, span: Span | None) -> dict[str, Any]:
+        names = [parameter.name for parameter in declared.params]
+        given: dict[str, Expr] = {}
+        for place, arg in enumerate(args):
+            name = arg.name or (names[place] if place < len(names) else None)
+            if name is None or name not in names:
+                raise Fault(
+                    "RS309",
+                    f"`{declared.name}` takes {len(names)} arguments"
+                    if name is None
+                    else f"`{declared.name}` has no argument `{name}`",
+                    arg.span or span,
+                    others=[(declared.span, "declared here")],
+                    help=did_you_mean(name, names) if name else None,
+                )
+            given[name] = arg.value
+        bound: dict[str, Any] = {}
+        for parameter in declared.params:
+            value = given.get(parameter.name, parameter.default)
+            if value is None:
+                raise Fault("RS309", f"`{declared.name}` needs `{parameter.name}`", span)
+            bound[parameter.name] = self._value_or_op(value, env)
+        return bound
+
+    def _value_or_op(self, value: Expr, env: Env) -> Any:
+        if isinstance(value, Name):
+            bound = env.get(value.id)
+            if isinstance(bound, (Name, Items)):
+                return bound
+            if bound is None and self.is_op(value.id, env):
+                return value
+        if isinstance(value, Items):
+            return value
+        return self.numbers.value(value, env)
+
+    def leaf(
+        self, entry: OpEntry, args: tuple[Arg, ...], env: Env, inputs: tuple[Shape, ...], span: Span | None
+    ) -> tuple[Op, Shape]:
+        """A registered op with its arguments checked against its signature."""
+        filled = fill(entry.name, entry.parameters, args, env, self, span)
+        op = Leaf(entry.name, tuple(filled.items()), tuple(shape.channels for shape in inputs), span)
+        return op, leaf_shape(op, inputs, self.sizes)
+
+
+def leaf_shape(op: Leaf, inputs: tuple[Shape, ...], sizes: dict[Fraction, tuple[int, int]]) -> Shape:
+    """Shape a registered op gives for input shapes; `Fault` RS401 with its place where it gives none."""
+    entry = OPS[op.entry]
+    args = dict(op.args)
+    if entry.targets:
+        target = args.get("to") or IMAGE_STRIDE
+        args["size"] = sizes.get(target) or _ceil(sizes[IMAGE_STRIDE], target)
+    try:
+        return entry.shape(args, inputs)
+    except BadArgument as error:
+        raise Fault("RS401", f"`{op.entry}` does not fit: {error}", op.span, f"its input has {inputs[0]}") from None
+
+
+def check_merge(merge: str, shapes: tuple[Shape, ...], spans: list[Span | None], span: Span | None) -> None:
+    """Streams that merge must agree (in channels too, unless the merge stacks them); both places are named."""
+    stacked = MERGES[merge].ordered
+    first = shapes[0]
+    for place, other in enumerate(shapes[1:], start=1):
+        if not stacked and other.channels != first.channels:
+            problem = f"{first.channels} and {other.channels} channels"
+        elif other.stride != first.stride:
+            problem = f"strides {first.stride} and {other.stride}"
+        elif (other.height, other.width) != (first.height, first.width):
+            problem = f"sizes {first.height}x{first.width} and {other.height}x{other.width}"
+        else:
+            continue
+        raise Fault(
+            "RS402",
+            f"streams of {problem} cannot be merged by `{merge}`",
+            spans[place] or span,
+            f"this has {other}",
+            others=[(spans[0] or span, f"this has {first}")],
+        )
+
+
+def fill(
+    name: str,
+    parameters: tuple[Parameter, ...],
+    args: tuple[Arg, ...],
+    env: Env,
+    resolver: Resolver,
+    span: Span | None,
+) -> dict[str, Any]:
+    """Arguments of a registered name by its signature, defaults filled in; `Fault` RS309/RS311 otherwise."""
+    by_name = {parameter.name: parameter for parameter in parameters}
+    positional = [parameter for parameter in parameters if parameter.kind != "flag"]
+    given: dict[str, Any] = {}
+    place = 0
+    for arg in args:
+        value = arg.value
+        if arg.mode is not None:
+            raise Fault("RS602", "arguments split by mode are not supported yet", arg.span or span)
+        if arg.name is None and isinstance(value, Name) and value.id in by_name and by_name[value.id].kind == "flag":
+            given[value.id] = True
+            continue
+        if arg.name is None:
+            if place >= len(positional):
+                raise Fault("RS309", f"too many arguments for `{name}`", arg.span or value.span or span, help=_usage(name, parameters))
+            parameter = positional[place]
+            place += 1
+        elif arg.name in by_name:
+            parameter = by_name[arg.name]
+        else:
+            raise Fault(
+                "RS309",
+                f"`{name}` has no argument `{arg.name}`",
+                arg.span or span,
+                help=did_you_mean(arg.name, by_name) or _usage(name, parameters),
+            )
+        if parameter.name in given:
+            raise Fault("RS309", f"`{parameter.name}` is given twice", arg.span or span)
+        given[parameter.name] = _argument(name, parameter, value, env, resolver)
+    for parameter in parameters:
+        if parameter.required and parameter.name not in given:
+            raise Fault("RS309", f"`{name}` needs `{parameter.name}`", span, help=_usage(name, parameters))
+    return {parameter.name: given.get(parameter.name, parameter.default) for parameter in parameters}
+
+
+def _argument(name: str, parameter: Parameter, value: Expr, env: Env, resolver: Resolver) -> Any:
+    numbers = resolver.numbers
+    if parameter.kind == "word":
+        if isinstance(value, Name) and (not parameter.words or value.id in parameter.words):
+            return value.id
+        raise Fault("RS311", f"`{parameter.name}` of `{name}` is one of {', '.join(parameter.words)}", value.span)
+    if parameter.kind == "flag":
+        return numbers.truth(value, env)
+    if parameter.kind == "scale":
+        return _stride(name, value, env, resolver)
+    result = numbers.integer(value, env) if parameter.kind == "integer" else numbers.number(value, env)
+    if parameter.least is not None and result < parameter.least:
+        raise Fault("RS311", f"`{parameter.name}` of `{name}` is {result}; at least {parameter.least:g} is needed", value.span)
+    if parameter.kind == "integer" and result > 2**20:
+        raise Fault("RS311", f"`{parameter.name}` of `{name}` is {result}; at most 2^20 is sensible", value.span)
+    return float(result) if isinstance(result, Fraction) and name != "resize" else result
+
+
+def _stride(name: str, value: Expr, env: Env, resolver: Resolver) -> Fraction:
+    """Stride of the scale that an index on the axis with a `stride` names."""
+    attribute = resolver.scope.attributes.get("stride")
+    if attribute is None:
+        raise Fault("RS312", f"`{name}(to = …)` needs an axis `with stride = …`", value.span)
+    axis = resolver.scope.axis(attribute[0].name, value.span)
+    ordinal = resolver.numbers.integer(value, env)
+    if ordinal not in axis:
+        raise Fault("RS501", f"index {ordinal} is off the axis `{axis.name}`", value.span, others=[(axis.declaration.span, f"it runs from {axis.low} to {axis.high}")])
+    stride = Fraction(resolver.numbers.number(attribute[1], {axis.name: ordinal}))
+    if stride <= 0:
+        raise Fault("RS313", f"the stride of `{axis.label(ordinal)}` is {stride}", attribute[1].span)
+    return stride
+
+
+def _ceil(size: tuple[int, int], stride: Fraction) -> tuple[int, int]:
+    return max(1, -(-size[0] // stride)), max(1, -(-size[1] // stride))
+
+
+def _usage(name: str, parameters: tuple[Parameter, ...]) -> str:
+    shown = ", ".join(one.name if one.required or one.kind == "flag" else f"{one.name} = …" for one in parameters)
+    return f"it is written `{name}({shown})`"
+
+
+def _what(expr: Expr) -> str:
+    match expr:
+        case Number():
+            return "this is a number"
+        case Index():
+            return "this reads a stream"
+    return ""

@@ -1,0 +1,118 @@
+"""Policies of a space: what it declares once for all its nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from routespace.diagnostics import Findings, did_you_mean
+from routespace.graph.fault import Fault
+from routespace.graph.ir import Budget, Policies
+from routespace.graph.numbers import Numbers
+from routespace.space.conventions import CONVENTIONS
+from routespace.space.expr import Arg, Binary, Call, Clause, Name
+from routespace.space.policies import BUDGETS, LIVE, POLICIES
+
+
+
+def resolve_policies(clauses: list[Clause], overrides: tuple[Clause, ...], numbers: Numbers, findings: Findings) -> Policies:
+    """The policies in force: overrides win over what the text says, defaults fill the rest."""
+    found: dict[str, Any] = {}
+    given: dict[tuple[str, str | None], Clause] = {}
+    for clause in clauses:
+        key = (clause.name, clause.mode)
+        if key in given:
+            findings.add(
+                "RS204", f"`{clause.name}` is declared twice", clause.span, others=[(given[key].span, "first here")]
+            )
+        given[key] = clause
+    replaced = {clause.name for clause in overrides}
+    for clause in [*(one for one in clauses if one.name not in replaced), *overrides]:
+        try:
+            _one(clause, found, numbers)
+        except Fault as fault:
+            fault.report(findings)
+    return Policies(**found)
+
+
+def _one(clause: Clause, found: dict[str, Any], numbers: Numbers) -> None:
+    if clause.name not in POLICIES:
+        raise Fault(
+            "RS601", f"unknown policy `{clause.name}`", clause.span, help=did_you_mean(clause.name, POLICIES)
+        )
+    if clause.mode is not None and clause.name != "live":
+        raise Fault("RS602", f"`{clause.name}` cannot be split by mode", clause.span)
+    if clause.name == "live":
+        value = _word(clause, LIVE)
+        for mode in (clause.mode,) if clause.mode else ("training", "inference"):
+            found[f"live_{mode}"] = value
+    elif clause.name == "cost":
+        found["cost"] = _word(clause, tuple(CONVENTIONS))
+    elif clause.name == "init":
+        found["init"], found["init_args"] = _init(clause, numbers)
+    else:
+        found["budget"] = _budget(clause, numbers)
+
+
+def _word(clause: Clause, words: tuple[str, ...]) -> str:
+    value = clause.value
+    if isinstance(value, Name) and value.id in words:
+        return value.id
+    shown = value.id if isinstance(value, Name) else ""
+    raise Fault(
+        "RS603",
+        f"`{clause.name}` is one of {', '.join(words)}",
+        value.span or clause.span,
+        help=did_you_mean(shown, words),
+    )
+
+
+def _init(clause: Clause, numbers: Numbers) -> tuple[str, tuple[tuple[str, Any], ...]]:
+    value = clause.value
+    if isinstance(value, Name) and value.id == "kaiming":
+        return "kaiming", ()
+    if isinstance(value, Call) and value.name == "normal" and len(value.args) == 1:
+        return "normal", (("std", float(numbers.number(value.args[0].value, {}))),)
+    raise Fault("RS603", "`init` is `kaiming` or `normal(std)`", value.span or clause.span)
+
+
+def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
+    value = clause.value
+    if isinstance(value, Name) and value.id in ("none", "nothing"):
+        return None
+    if not isinstance(value, Call) or value.name not in BUDGETS:
+        shown = value.name if isinstance(value, Call) else ""
+        raise Fault(
+            "RS603",
+            f"a budget is one of {', '.join(BUDGETS)}",
+            value.span or clause.span,
+            help=did_you_mean(shown, BUDGETS) or "write `square(expected / maximum, 0.5, weight = 0.5)`",
+        )
+    positional = [arg for arg in value.args if arg.name is None]
+    named = {arg.name: arg for arg in value.args if arg.name is not None}
+    _quantity(value, positional)
+    for name, arg in named.items():
+        if name not in ("weight", "start", "ramp"):
+            raise Fault(
+                "RS309", f"`{value.name}` has no argument `{name}`", arg.span, help=did_you_mean(str(name), ("weight", "start", "ramp"))
+            )
+    wanted = 1 if value.name == "ratio" else 2
+    if len(positional) != wanted:
+        raise Fault("RS309", f"`{value.name}` takes {wanted} arguments before the named ones", value.span)
+    target = 0.0 if value.name == "ratio" else float(numbers.number(positional[1].value, {}))
+    fractions = {name: float(numbers.number(arg.value, {})) for name, arg in named.items()}
+    budget = Budget(value.name, target, fractions.get("weight", 1.0), fractions.get("start", 0.0), fractions.get("ramp", 0.0))
+    if not (0 <= budget.start <= 1 and 0 <= budget.ramp <= 1 and budget.weight >= 0 and 0 <= budget.target <= 1):
+        raise Fault("RS604", "target, start and ramp are fractions from 0 to 1, weight is not negative", value.span)
+    return budget
+
+
+def _quantity(value: Call, positional: list[Arg]) -> None:
+    match positional[0].value if positional else None:
+        case Binary(op="/", left=Name(id="expected"), right=Name(id="maximum")):
+            return
+    raise Fault(
+        "RS603",
+        "a budget bounds `expected / maximum`",
+        positional[0].span or value.span if positional else value.span,
+        help=f"write `{value.name}(expected / maximum, …)`",
+    )

@@ -1,0 +1,132 @@
+"""Second half of naming: drop what never exists or is never read, and put the rest in order."""
+
+from __future__ import annotations
+
+from routespace.diagnostics import Findings
+from routespace.graph.fault import Fault
+from routespace.graph.streams import Draft, Ref, Streams
+
+
+def settle(streams: Streams, findings: Findings) -> list[Draft]:
+    """Drafts that exist and are read by some output, each after what it reads.
+
+    A merge forgets arguments that are nothing; anything else that reads nothing is nothing. Cycles, nodes that no
+    stream reaches and outputs of nothing are reported.
+    """
+    _rename(streams)
+    order = _sorted(streams)
+    exists = _existing(streams, order, findings)
+    live = _live(streams, exists)
+    _warn_unread(streams, exists, live, findings)
+    return [streams.drafts[name] for name in order if name in live]
+
+
+def _rename(streams: Streams) -> None:
+    for draft in streams.drafts.values():
+        resolved = [(_known(streams, arg), arg) for arg in draft.args]
+        if draft.kind == "merge":
+            spans = [span for span, (ref, _) in zip(draft.spans, resolved, strict=False) if ref is not None]
+            draft.spans = spans
+        draft.args = [ref if ref is not None else "" for ref, _ in resolved]
+        if draft.closed is not None:
+            draft.closed = _known(streams, draft.closed)
+
+
+def _known(streams: Streams, name: str) -> Ref:
+    ref = streams.resolve(name)
+    return ref if ref is not None and ref in streams.drafts else None
+
+
+def _sorted(streams: Streams) -> list[str]:
+    """Depth-first order of all drafts, without recursion."""
+    order: list[str] = []
+    state: dict[str, int] = {}
+    drafts = streams.drafts
+    for root in drafts:
+        if root in state:
+            continue
+        stack = [(root, iter([name for name in drafts[root].reads if name]))]
+        state[root] = 1
+        while stack:
+            name, reads = stack[-1]
+            for read in reads:
+                seen = state.get(read)
+                if seen == 1:
+                    chain = [entry[0] for entry in stack]
+                    cycle = chain[chain.index(read) :]
+                    raise Fault(
+                        "RS505",
+                        f"streams read each other in a circle: {' ← '.join([*cycle[:4], read])}",
+                        drafts[read].span,
+                        f"`{read}` is made here",
+                        others=[(drafts[name].span, f"`{name}` reads it")],
+                    )
+                if seen is None:
+                    state[read] = 1
+                    stack.append((read, iter([one for one in drafts[read].reads if one])))
+                    break
+            else:
+                state[name] = 2
+                order.append(name)
+                stack.pop()
+    return order
+
+
+def _existing(streams: Streams, order: list[str], findings: Findings) -> set[str]:
+    exists: set[str] = set()
+    for name in order:
+        draft = streams.drafts[name]
+        if draft.kind in ("merge", "gather"):
+            keep = [arg in exists for arg in draft.args]
+            draft.spans = [span for span, kept in zip(draft.spans, keep, strict=False) if kept]
+            draft.args = [arg for arg, kept in zip(draft.args, keep, strict=True) if kept]
+            there = bool(draft.args)
+        else:
+            there = all(arg in exists for arg in draft.args) and (not draft.gate or draft.gate in exists)
+        if draft.closed is not None and draft.closed not in exists:
+            draft.closed = None
+        if there:
+            exists.add(name)
+        elif draft.kind == "output":
+            findings.add("RS507", f"output `{draft.slot}` reads nothing: its stream never exists", draft.span)
+        elif draft.kind == "gate":
+            findings.add(
+                "RS506",
+                f"node `{draft.node}` can never be reached: nothing arrives at its gate",
+                draft.span,
+                help="restrict the node's `where`, or add a route that reaches it",
+            )
+    return exists
+
+
+def _live(streams: Streams, exists: set[str]) -> set[str]:
+    live: set[str] = set()
+    waiting = [name for name, draft in streams.drafts.items() if draft.kind == "output" and name in exists]
+    while waiting:
+        name = waiting.pop()
+        if name in live:
+            continue
+        live.add(name)
+        waiting.extend(read for read in streams.drafts[name].reads if read and read not in live)
+    return live
+
+
+def _warn_unread(streams: Streams, exists: set[str], live: set[str], findings: Findings) -> None:
+    """Warn about node rules of which nothing is read, and declared routes that nobody reads anywhere."""
+    read_nodes = {streams.drafts[name].node for name in live}
+    for place in streams.places:
+        if place.name not in read_nodes and any(f"{place.name}.{s}" in exists for s in streams.by_stream):
+            findings.add(
+                "RS901",
+                f"node `{place.name}` does not exist: no output reads what it makes",
+                place.declaration.span,
+                severity="warning",
+            )
+    sent: dict[object, list[Draft]] = {}
+    for draft in streams.drafts.values():
+        if draft.kind == "route" and draft.span is not None:
+            sent.setdefault(draft.span, []).append(draft)
+    for drafts in sent.values():
+        if not any(draft.name in live for draft in drafts) and drafts[0].node in read_nodes:
+            name = drafts[0].name.rsplit(".", 1)[-1]
+            findings.add("RS902", f"route `{name}` does not exist: nothing reads it", drafts[0].span, severity="warning")

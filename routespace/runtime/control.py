@@ -1,0 +1,119 @@
+"""Taking gates out of the model's hands: forcing, replaying and freezing them by node name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from routespace.diagnostics import did_you_mean
+from routespace.runtime.errors import GateError
+from routespace.runtime.result import Routing
+
+Weight = float | Tensor
+
+
+class Control:
+    """The override of one gate: for each of its routes a weight, or None while the gate decides itself."""
+
+    def __init__(self, routes: tuple[str, ...]) -> None:
+        self.routes = routes
+        self.forced: tuple[Weight, ...] | None = None
+
+    def weights(self, batch: int, like: Tensor) -> Tensor:
+        """Forced weights (N, K) on the device of `like`; NaN of a record (not reached) reads as 0."""
+        assert self.forced is not None
+        columns: list[Tensor] = []
+        for route, weight in zip(self.routes, self.forced, strict=True):
+            column = torch.as_tensor(weight, dtype=like.dtype, device=like.device)
+            if column.dim() > 1 or column.dim() == 1 and column.shape[0] != batch:
+                raise GateError(f"weights forced on `{route}` are for {tuple(column.shape)} images, the batch has {batch}")
+            columns.append(column.expand(batch) if column.dim() == 0 else column)
+        return torch.stack(columns, 1) if columns else like.new_zeros(batch, 0)
+
+
+def controls(module: nn.Module) -> dict[str, dict[str, tuple[Control, int]]]:
+    """Controls of a compiled module by node and route."""
+    found: dict[str, dict[str, tuple[Control, int]]] = {}
+    for part in module.modules():
+        control = getattr(part, "control", None)
+        if isinstance(control, Control):
+            node = found.setdefault(str(getattr(part, "node", "")), {})
+            for place, route in enumerate(control.routes):
+                node[route] = (control, place)
+    return found
+
+
+@contextmanager
+def forcing(module: nn.Module, gates: Mapping[str, Mapping[str, Weight] | str | float]) -> Iterator[nn.Module]:
+    """Within the block, the gates of the nodes named do not decide: their routes have the weights given.
+
+    A value is a mapping from route to weight (a number, or a tensor (N,); routes left out are closed), or `"open"`,
+    `"closed"` or one number for all routes. A forced gate is neither run nor charged and may leave its range.
+    Raises `GateError` for a node or route that does not exist.
+    """
+    known = controls(module)
+    changed: dict[int, tuple[Control, tuple[Weight, ...] | None]] = {}
+    try:
+        for node, wanted in gates.items():
+            if node not in known:
+                hint = did_you_mean(node, known)
+                raise GateError(f"no node `{node}` with a gate{f'; {hint}' if hint else ''}")
+            _force(node, known[node], wanted, changed)
+        yield module
+    finally:
+        for control, before in changed.values():
+            control.forced = before
+
+
+def _force(
+    node: str,
+    routes: dict[str, tuple[Control, int]],
+    wanted: Mapping[str, Weight] | str | float,
+    changed: dict[int, tuple[Control, tuple[Weight, ...] | None]],
+) -> None:
+    if isinstance(wanted, str):
+        if wanted not in ("open", "closed"):
+            raise GateError(f"a gate is forced open, closed or to weights, not `{wanted}`")
+        wanted = 1.0 if wanted == "open" else 0.0
+    if isinstance(wanted, (int, float)):
+        wanted = dict.fromkeys(routes, float(wanted))
+    for route in wanted:
+        if route not in routes:
+            hint = did_you_mean(route, routes)
+            raise GateError(f"node `{node}` has no route `{route}`{f'; {hint}' if hint else ''}")
+    for control, _ in routes.values():
+        if id(control) not in changed:
+            changed[id(control)] = (control, control.forced)
+            control.forced = tuple(wanted.get(route, 0.0) for route in control.routes)
+
+
+@contextmanager
+def replaying(module: nn.Module, routing: Routing) -> Iterator[nn.Module]:
+    """Within the block, every gate takes the weights recorded in `routing` (of the same images, in their order)."""
+    gates = {
+        node: {route: torch.nan_to_num(weight.detach(), nan=0.0) for route, weight in routes.items()}
+        for node, routes in routing.weights.items()
+    }
+    with forcing(module, gates):
+        yield module
+
+
+def freeze(module: nn.Module, *nodes: str) -> None:
+    """Stop the gates of `nodes` (all gates when none is named) from learning: no gradient, norms in inference mode.
+
+    `module.train()` keeps them so. Raises `GateError` for a node without a gate.
+    """
+    known = controls(module)
+    for node in nodes or tuple(known):
+        if node not in known:
+            raise GateError(f"no node `{node}` with a gate")
+    for part in module.modules():
+        if isinstance(getattr(part, "control", None), Control) and (not nodes or getattr(part, "node", "") in nodes):
+            body = part.body
+            assert isinstance(body, nn.Module)
+            body.requires_grad_(False)
+            body.eval()
+            body.train = lambda mode=True, frozen=body: frozen  # type: ignore[method-assign,assignment]

@@ -1,0 +1,216 @@
+"""The dense form: all candidate work is done for all images and selected by the gates.
+
+A stream is a `Flow`: values of the whole batch and which images have one. Rows of images without a value hold
+anything; whoever reads a flow selects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from routespace.runtime.control import Control
+from routespace.runtime.frame import Frame
+from routespace.runtime.merges import Merger
+from routespace.runtime.tree import run
+
+Atoms = tuple[tuple[int, int | None], ...]
+"""Pairs of (which of the decisions given, route index or None for closed)."""
+
+
+class Flow(NamedTuple):
+    """Values (N, C, H, W) and `present` (N,) bool, None where every image has one."""
+
+    value: Tensor
+    present: Tensor | None
+
+
+class Decision(NamedTuple):
+    """What a gate decided for a batch.
+
+    `weights` (N, K) are 0 where shut or unreached; `open` (N, K); `active`, `reached` (N,): some route is open; the
+    gate was consulted. `consulted` is False for a gate that was forced. `logits` (N, K) as computed.
+    """
+
+    weights: Tensor
+    open: Tensor
+    active: Tensor
+    reached: Tensor
+    consulted: bool
+    logits: Tensor
+
+
+def select(mask: Tensor | None, value: Tensor, otherwise: Tensor | float) -> Tensor:
+    """`value` where `mask` (N,) holds, else `otherwise`."""
+    if mask is None:
+        return value
+    return torch.where(mask.view(-1, *[1] * (value.dim() - 1)), value, otherwise)
+
+
+def needed(atoms: Atoms | None, decisions: Sequence[Decision]) -> Tensor | None:
+    """Images (N,) for which some atom holds; None for all."""
+    if atoms is None:
+        return None
+    found: Tensor | None = None
+    for which, index in atoms:
+        decision = decisions[which]
+        holds = decision.reached & ~decision.active if index is None else decision.open[:, index]
+        found = holds if found is None else found | holds
+    return found
+
+
+def both(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    if first is None or second is None:
+        return second if first is None else first
+    return first & second
+
+
+class DenseOp(nn.Module):
+    """An op over flows. Where statistics of the batch matter (training), it runs on the images that count only."""
+
+    def __init__(self, op: nn.Module, targets: bool, coupled: str | None, atoms: Atoms | None) -> None:
+        super().__init__()
+        self.op, self.targets, self.coupled, self.atoms = op, targets, coupled, atoms
+
+    def compute(self, frame: Frame, x: Tensor, rows: Tensor | None) -> Tensor:
+        if rows is None or not self.training or self.coupled is None:
+            return run(self.op, x, frame.sizes, self.targets)
+        picked = rows.nonzero().squeeze(1)
+        if picked.shape[0] == x.shape[0]:
+            return run(self.op, x, frame.sizes, self.targets)
+        part = run(self.op, x[picked], frame.sizes, self.targets)
+        return part.new_zeros(x.shape[0], *part.shape[1:]).index_copy(0, picked, part)
+
+    def counted(self, present: Tensor | None, decisions: Sequence[Decision]) -> Tensor | None:
+        """Images whose values enter batch statistics: all that are there, or the active ones among them."""
+        return both(present, needed(self.atoms, decisions)) if self.coupled == "active" else present
+
+
+class DenseApply(DenseOp):
+    def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> Flow:
+        return Flow(self.compute(frame, x.value, self.counted(x.present, decisions)), x.present)
+
+
+class DenseGather(nn.Module):
+    """An op of several flows: what is nothing is read as zeros."""
+
+    def __init__(self, op: nn.Module, targets: bool) -> None:
+        super().__init__()
+        self.op, self.targets = op, targets
+
+    def forward(self, frame: Frame, *flows: Flow) -> Flow:
+        values = [select(flow.present, flow.value, 0.0) for flow in flows]
+        return Flow(run(self.op, values, frame.sizes, self.targets), either([flow.present for flow in flows]))
+
+
+def either(masks: Sequence[Tensor | None]) -> Tensor | None:
+    """Images that any of the masks holds for; None (all) if one mask is None."""
+    found: Tensor | None = None
+    for mask in masks:
+        if mask is None:
+            return None
+        found = mask if found is None else found | mask
+    return found
+
+
+class DenseMerge(nn.Module):
+    """Streams that are nothing are neutral. `always` (in inference, in training): zeros where nothing arrives."""
+
+    def __init__(self, merger: Merger, neutral: float, always: tuple[bool, bool]) -> None:
+        super().__init__()
+        self.merger, self.neutral, self.always = merger, neutral, always
+
+    def forward(self, frame: Frame, *flows: Flow) -> Flow:
+        merged = self.merger([select(flow.present, flow.value, self.neutral) for flow in flows])
+        present = either([flow.present for flow in flows])
+        if self.always[self.training]:
+            return Flow(merged if self.neutral == 0.0 else select(present, merged, 0.0), None)
+        return Flow(merged, present)
+
+
+class DenseGate(nn.Module):
+    """Weights of the images that reach it."""
+
+    def __init__(
+        self,
+        body: nn.Module,
+        targets: bool,
+        activation: nn.Module,
+        routes: tuple[str, ...],
+        below: float,
+        coupled: bool,
+    ) -> None:
+        super().__init__()
+        self.body, self.targets, self.activation = body, targets, activation
+        self.routes, self.below, self.coupled = routes, below, coupled
+        self.control = Control(routes)
+
+    def forward(self, frame: Frame, x: Flow) -> Decision:
+        if self.control.forced is not None:
+            weights = self.control.weights(frame.batch, x.value)
+            return self.decide(weights, ~(weights <= 0), x, weights, consulted=False)
+        picked = None
+        if self.coupled and self.training and x.present is not None:
+            picked = x.present.nonzero().squeeze(1)
+        values = x.value if picked is None else x.value[picked]
+        logits = run(self.body, values, frame.sizes, self.targets).flatten(1)
+        if picked is not None:
+            logits = logits.new_zeros(frame.batch, logits.shape[1]).index_copy(0, picked, logits)
+        weights, opened = self.activation(logits)
+        return self.decide(weights, opened, x, logits, consulted=True)
+
+    def decide(self, weights: Tensor, opened: Tensor, x: Flow, logits: Tensor, consulted: bool) -> Decision:
+        reached = x.present if x.present is not None else opened.new_ones(opened.shape[0])
+        opened = opened & reached[:, None]
+        if self.below > 0:
+            opened = opened & ~(torch.where(opened, weights, 0.0).sum(1, keepdim=True) < self.below)
+        weights = torch.where(opened, weights, 0.0)
+        return Decision(weights, opened, opened.any(1), reached, consulted, logits)
+
+
+class DenseRoute(DenseOp):
+    """α·op(source) where the route is open, what the closed rule passes on where the gate is closed.
+
+    `zeros` (in inference, in training): whether a running node delivers zeros through a shut route.
+    """
+
+    def __init__(
+        self,
+        op: nn.Module,
+        targets: bool,
+        coupled: str | None,
+        index: int,
+        passes: bool,
+        zeros: tuple[bool, bool],
+    ) -> None:
+        super().__init__(op, targets, coupled, ((0, index),))
+        self.index, self.passes, self.zeros = index, passes, zeros
+
+    def forward(self, frame: Frame, source: Flow, decision: Decision, *closed: Flow) -> Flow:
+        here = both(source.present, decision.reached)
+        made = self.compute(frame, source.value, self.counted(here, (decision,)))
+        opened = decision.open[:, self.index]
+        made = select(both(opened, source.present), made, 0.0)
+        value = made * decision.weights[:, self.index].to(made.dtype).view(-1, 1, 1, 1)
+        present = opened if source.present is None else opened & source.present
+        if self.zeros[self.training]:
+            present = present | (decision.active & ~opened)
+        if self.passes:
+            shut = both(decision.reached & ~decision.active, closed[0].present)
+            assert shut is not None
+            value = select(shut, closed[0].value, value)
+            present = present | shut
+        return Flow(value, present)
+
+
+class DenseOutput(nn.Module):
+    def forward(self, frame: Frame, x: Flow) -> Tensor:
+        return select(x.present, x.value, 0.0)
+
+
+class DenseInput(nn.Module):
+    def forward(self, frame: Frame) -> Flow:
+        return Flow(frame.images, None)

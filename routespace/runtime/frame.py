@@ -1,0 +1,62 @@
+"""What one call of a compiled module carries along: sizes, batch, and what has been run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from routespace.runtime.errors import InputError
+
+Size = tuple[int, int]
+
+
+@dataclass
+class Frame:
+    """One call: the batch size, the size that streams of each stride have, and images that ran, by unit."""
+
+    batch: int
+    size: Size
+    sizes: dict[Fraction, Size]
+    images: Tensor
+    ran: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+
+class Begin(nn.Module):
+    """Checks the images and opens the frame of a call.
+
+    `sizes_of` gives, for an image size, the sizes of streams by stride; it raises `ValueError` where a size is too
+    small.
+    """
+
+    def __init__(self, name: str, channels: int, smallest: int, sizes_of: Callable[[Size], dict[Fraction, Size]]) -> None:
+        super().__init__()
+        self.name, self.channels, self.smallest = name, channels, smallest
+        self.sizes_of = lru_cache(maxsize=64)(sizes_of)
+
+    def forward(self, images: Tensor) -> Frame:
+        if not isinstance(images, Tensor) or images.dim() != 4:
+            shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+            raise InputError(f"input `{self.name}` must be (N, {self.channels}, H, W), not {shape}")
+        if images.shape[1] != self.channels:
+            raise InputError(f"input `{self.name}` has {images.shape[1]} channels; the space declares {self.channels}")
+        if not images.is_floating_point():
+            raise InputError(f"input `{self.name}` is {images.dtype}; a floating-point tensor is needed")
+        size = (int(images.shape[2]), int(images.shape[3]))
+        if min(size) < self.smallest:
+            raise InputError(f"images of {size[0]}x{size[1]} are too small; {self.smallest} pixels a side are the minimum")
+        return Frame(images.shape[0], size, self.sizes_of(size), images)
+
+
+def check_against(images: Tensor, parameter: Tensor | None) -> None:
+    """Images must live where the weights live and have their dtype (autocast excepted)."""
+    if parameter is None:
+        return
+    if images.device != parameter.device:
+        raise InputError(f"images are on {images.device}, the module's weights on {parameter.device}")
+    if images.dtype != parameter.dtype and not torch.is_autocast_enabled(images.device.type):
+        raise InputError(f"images are {images.dtype}, the module's weights {parameter.dtype}")

@@ -1,0 +1,199 @@
+"""Torch modules of the standard ops. Each factory takes the input channels and the op's arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Sizes: TypeAlias = Mapping[Fraction, tuple[int, int]]
+_IMAGE = Fraction(1)
+
+
+def identity(inputs: tuple[int, ...]) -> nn.Module:
+    return nn.Identity()
+
+
+def conv(
+    inputs: tuple[int, ...],
+    kernel: int,
+    channels: int | None = None,
+    stride: int = 1,
+    pad: int | None = None,
+    dilation: int = 1,
+    groups: int = 1,
+    bias: bool = False,
+) -> nn.Module:
+    padding = dilation * (kernel - 1) // 2 if pad is None else pad
+    return nn.Conv2d(inputs[0], channels or inputs[0], kernel, stride, padding, dilation, groups, bias)
+
+
+def depthwise(
+    inputs: tuple[int, ...],
+    kernel: int,
+    stride: int = 1,
+    pad: int | None = None,
+    dilation: int = 1,
+    bias: bool = False,
+) -> nn.Module:
+    return conv(inputs, kernel, None, stride, pad, dilation, inputs[0], bias)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that falls back on its running statistics where a batch has fewer than two values.
+
+    `stats` says which images count in training: "all" that reach it, or the "active" ones that its gate lets in.
+    """
+
+    def __init__(self, features: int, eps: float, momentum: float, stats: str) -> None:
+        super().__init__(features, eps, momentum)
+        self.stats = stats
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.shape[0] * x.shape[2] * x.shape[3] < 2:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        return super().forward(x)
+
+
+def batchnorm(inputs: tuple[int, ...], eps: float, momentum: float, stats: str) -> nn.Module:
+    return BatchNorm(inputs[0], eps, momentum, stats)
+
+
+def groupnorm(inputs: tuple[int, ...], groups: int, eps: float) -> nn.Module:
+    return nn.GroupNorm(groups, inputs[0], eps)
+
+
+def relu(inputs: tuple[int, ...]) -> nn.Module:
+    return nn.ReLU()
+
+
+def gelu(inputs: tuple[int, ...]) -> nn.Module:
+    return nn.GELU()
+
+
+def silu(inputs: tuple[int, ...]) -> nn.Module:
+    return nn.SiLU()
+
+
+def sigmoid(inputs: tuple[int, ...]) -> nn.Module:
+    return nn.Sigmoid()
+
+
+def tanh(inputs: tuple[int, ...]) -> nn.Module:
+    return nn.Tanh()
+
+
+class Mean(nn.Module):
+    """Mean over positions: (N, C, H, W) → (N, C, 1, 1)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3), keepdim=True)
+
+
+def mean(inputs: tuple[int, ...]) -> nn.Module:
+    return Mean()
+
+
+def _window(kernel: int, pad: int | None, dilation: int) -> int:
+    return dilation * (kernel - 1) // 2 if pad is None else pad
+
+
+class MaxPool(nn.Module):
+    """Maximum over a window; padding never wins."""
+
+    def __init__(self, kernel: int, stride: int, pad: int, dilation: int) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.pad, self.dilation = kernel, stride, pad, dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        pad = (self.pad,) * 4
+        padded = F.pad(x, pad, value=float("-inf")) if self.pad else x
+        return F.max_pool2d(padded, self.kernel, self.stride, 0, self.dilation)
+
+
+def maxpool(
+    inputs: tuple[int, ...], kernel: int, stride: int = 1, pad: int | None = None, dilation: int = 1
+) -> nn.Module:
+    return MaxPool(kernel, stride, _window(kernel, pad, dilation), dilation)
+
+
+def avgpool(
+    inputs: tuple[int, ...], kernel: int, stride: int = 1, pad: int | None = None, dilation: int = 1
+) -> nn.Module:
+    if dilation != 1:
+        raise ValueError("an average pool has no dilation")
+    return nn.AvgPool2d(kernel, stride, _window(kernel, pad, dilation), count_include_pad=False)
+
+
+class ResizeTo(nn.Module):
+    """Bilinear resize to the size that streams of a stride have."""
+
+    def __init__(self, stride: Fraction, corners: bool) -> None:
+        super().__init__()
+        self.stride, self.corners = stride, corners
+
+    def forward(self, x: Tensor, sizes: Sizes) -> Tensor:
+        return resample(x, sizes[self.stride], self.corners)
+
+
+class ResizeBy(nn.Module):
+    """Bilinear resize by a factor; at least one position is left."""
+
+    def __init__(self, factor: Fraction, corners: bool) -> None:
+        super().__init__()
+        self.factor, self.corners = factor, corners
+
+    def forward(self, x: Tensor, sizes: Sizes) -> Tensor:
+        factor = float(self.factor)
+        size = (max(1, int(x.shape[2] * self.factor)), max(1, int(x.shape[3] * self.factor)))
+        if self.corners or min(x.shape[2] * factor, x.shape[3] * factor) < 1:
+            return resample(x, size, self.corners)
+        return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+
+
+def resample(x: Tensor, size: tuple[int, int], corners: bool = False) -> Tensor:
+    """Bilinear interpolation of (N, C, h, w) to `size`; an equal size is kept."""
+    if x.shape[2:] == size:
+        return x
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=corners)
+
+
+def resize(inputs: tuple[int, ...], to: Fraction | None, by: Any, corners: bool) -> nn.Module:
+    if by is not None:
+        return ResizeBy(Fraction(by), corners)
+    assert to is not None
+    return ResizeTo(to, corners)
+
+
+class Ladder(nn.Module):
+    """From the coarsest stream to the finest: add, 1x1 conv, norm, relu, resize to the next; then classes.
+
+    Li et al., CVPR 2020, the decoder of the released code.
+    """
+
+    def __init__(self, channels: Sequence[int], classes: int) -> None:
+        super().__init__()
+        widths = [width if step == 0 else width // 2 for step, width in enumerate(channels)]
+        self.steps = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(wide, narrow, 1, bias=False), BatchNorm(narrow, 1e-5, 0.1, "all"), nn.ReLU())
+            for wide, narrow in zip(channels, widths, strict=True)
+        )
+        self.predict = nn.Conv2d(channels[0], classes, 3, padding=1)
+
+    def forward(self, streams: Sequence[Tensor], sizes: Sizes) -> Tensor:
+        carried: Tensor | None = None
+        for place in range(len(streams) - 1, -1, -1):
+            x = streams[place] if carried is None else streams[place] + carried
+            carried = self.steps[place](x)
+            if place:
+                size = streams[place - 1].shape
+                carried = resample(carried, (size[2], size[3]))
+        assert carried is not None
+        return resample(self.predict(carried), sizes[_IMAGE])
+
+
+def ladder_decoder(inputs: tuple[int, ...], classes: int) -> nn.Module:
+    return Ladder(inputs, classes)

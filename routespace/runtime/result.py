@@ -1,0 +1,88 @@
+"""What a call of a compiled module returns: outputs, the route every image took, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+ByRoute = dict[str, dict[str, Tensor]]
+
+
+@dataclass
+class Cost:
+    """Work per image (N,), in the unit of `convention`: expected (differentiable), hard, and executed by this form."""
+
+    expected: Tensor
+    hard: Tensor
+    executed: Tensor
+    convention: str = "macs"
+    view: Callable[[str], Cost] | None = field(default=None, repr=False)
+
+    def under(self, convention: str) -> Cost:
+        """The same call counted by another convention."""
+        if self.view is None:
+            raise ValueError("this cost was recorded without its ledger and can only be read as it is")
+        return self.view(convention)
+
+
+@dataclass
+class Routing:
+    """The route each image took.
+
+    `weights[node][route]` are (N,), NaN where the node was not reached; `logits` likewise, before the activation.
+    `reached[node]` (N,) tells for which images its gate was consulted.
+    """
+
+    weights: ByRoute
+    logits: ByRoute
+    reached: dict[str, Tensor]
+    cost: Cost
+    margin_of: Callable[[], ByRoute] | None = field(default=None, repr=False)
+
+    def margins(self) -> ByRoute:
+        """Distance of each decision from flipping, in logits, (N,) by node and route; inf where it cannot flip."""
+        if self.margin_of is None:
+            raise ValueError("this routing was recorded without its gates and has no margins")
+        return self.margin_of()
+
+    def nan_gates(self) -> list[str]:
+        """Nodes whose gate gave NaN for an image that reached it (such a route counts as open)."""
+        return [
+            node
+            for node, routes in self.weights.items()
+            if any(bool((torch.isnan(weight) & self.reached[node]).any()) for weight in routes.values())
+        ]
+
+
+@dataclass
+class Outcome:
+    """`output`: a tensor, or a dict by name where the space declares several; `routing`: how it came about."""
+
+    output: Any
+    routing: Routing
+
+
+def _flatten(outcome: Outcome) -> tuple[list[Any], Any]:
+    routing = outcome.routing
+    cost = routing.cost
+    return [outcome.output, routing.weights, routing.logits, routing.reached, cost.expected, cost.hard, cost.executed], cost.convention
+
+
+def _unflatten(parts: Iterable[Any], convention: Any) -> Outcome:
+    output, weights, logits, reached, expected, hard, executed = parts
+    return Outcome(output, Routing(weights, logits, reached, Cost(expected, hard, executed, str(convention))))
+
+
+pytree.register_pytree_node(
+    Outcome,
+    _flatten,
+    _unflatten,
+    serialized_type_name="routespace.Outcome",
+    to_dumpable_context=lambda context: context,
+    from_dumpable_context=lambda context: context,
+)

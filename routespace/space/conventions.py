@@ -1,0 +1,95 @@
+"""Conventions: how published work counts. Each is a view of the ledger, named by its source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from routespace.space.registry import Registry
+from routespace.space.shape import Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """What one source counts.
+
+    The price of a row is `macs + norm·(norm) + activation·(activation) + pool·(pool) + resize·(resize)`.
+    `routes_to_outputs`: whether a route that only outputs read is charged. `gates`, `gates_in_expected`: whether
+    gates are charged at all, and in the expected cost; `every_gate`: run or not. `fixed_in_expected`: whether work
+    outside nodes (stem, decoder) is in the expected cost. `entry_cell`, `entry_gate`: whether the nodes fed by no
+    route are charged for their cells and gates. `padded`: sizes as if every window were padded to keep its size.
+    `square_outputs`: the ops that outputs are made by are priced on a map as wide as it is high (a released slip).
+    `open_above`: a weight counts as open in the hard cost above this.
+    """
+
+    name: str
+    source: str
+    norm: float = 0.0
+    activation: float = 0.0
+    pool: float = 0.0
+    resize: float = 0.0
+    routes_to_outputs: bool = True
+    gates: bool = True
+    gates_in_expected: bool = True
+    every_gate: bool = False
+    fixed_in_expected: bool = True
+    entry_cell: bool = True
+    entry_gate: bool = True
+    padded: bool = False
+    square_outputs: bool = False
+    open_above: float = 0.0
+    unit: str = "MAC"
+
+    def price(self, cost: Cost) -> float:
+        return (
+            cost.macs
+            + self.norm * cost.norm
+            + self.activation * cost.activation
+            + self.pool * cost.pool
+            + self.resize * cost.resize
+        )
+
+
+CONVENTIONS: Registry[Convention] = Registry("convention")
+
+
+def convention(one: Convention, *, replace: bool = False) -> Convention:
+    """Register a convention under its name."""
+    CONVENTIONS.add(one.name, one, replace=replace)
+    return one
+
+
+convention(Convention("macs", "multiply-adds of convolutions and matrix products, whatever runs"))
+convention(
+    Convention(
+        "dynamic_routing_code",
+        "Li et al., Learning Dynamic Routing for Semantic Segmentation, CVPR 2020, released code",
+        norm=2.0,
+        activation=1.0,
+        pool=1.0,
+        routes_to_outputs=False,
+        gates_in_expected=False,
+        every_gate=True,
+        fixed_in_expected=False,
+        entry_cell=False,
+        entry_gate=False,
+        padded=True,
+        square_outputs=True,
+        open_above=1e-4,
+        unit="FLOP",
+    )
+)
+convention(
+    Convention(
+        "dynamic_routing_table1",
+        "Li et al., CVPR 2020, Table 1: true decoder, no gates, no entry cell",
+        norm=2.0,
+        activation=1.0,
+        pool=1.0,
+        routes_to_outputs=False,
+        gates=False,
+        entry_cell=False,
+        padded=True,
+        open_above=1e-4,
+        unit="FLOP",
+    )
+)

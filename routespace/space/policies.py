@@ -1,0 +1,6 @@
+"""Words of the policies a space declares once."""
+
+POLICIES = ("live", "init", "budget", "cost")
+LIVE = ("by_route", "by_node", "always")
+BUDGETS = ("square", "hinge", "ratio")
+INITS = ("kaiming", "normal")
