@@ -7,7 +7,7 @@ from collections.abc import Callable
 from routespace.diagnostics.diagnostic import Findings
 from routespace.diagnostics.source import Span
 from routespace.language.depth import MAX_DEPTH
-from routespace.language.tokens import BAD, BAD_NUMBER, CLOSER_TO_OPENER, END, MAX_DIGITS, MAX_NESTING, STOP
+from routespace.language.tokens import BAD, BAD_NUMBER, CLOSER_TO_OPENER, END, MAX_DIGITS, MAX_NESTING, OPENERS, STOP
 from routespace.language.trouble import COMPARATORS, Trouble
 
 _VALUE_ENDS = frozenset({"NAME", "NUMBER", "STRING", "NOTHING", "RPAR", "RSQB", "RBRACE"})
@@ -78,10 +78,11 @@ def _meant(chars: str) -> str | None:
 
 def _unclosed(findings: Findings, trouble: Trouble) -> int | None:
     tokens = trouble.tokens
-    untold = tokens.unclosed - trouble.told
-    openers = [at for at in range(trouble.begin, trouble.index) if tokens.begins[at] in untold]
-    if not openers and untold and trouble.kind == END:
-        openers = [at for at in range(trouble.index) if tokens.begins[at] in untold]
+    for start in (trouble.begin, 0) if trouble.kind == END else (trouble.begin,):
+        loose = [at for at in range(start, trouble.index) if tokens.kinds[at] in OPENERS and tokens.is_loose(at)]
+        openers = [at for at in loose if tokens.begins[at] not in trouble.told]
+        if openers:
+            break
     if not openers:
         return None
     opener = openers[-1]
@@ -99,17 +100,15 @@ def _unclosed(findings: Findings, trouble: Trouble) -> int | None:
 
 
 def missing_brace(findings: Findings, trouble: Trouble, opener: int) -> None:
-    findings.add(
-        "RS103",
-        "`{` is never closed",
-        trouble.span(opener),
-        "opened here",
-        others=[(trouble.span(), f"`{trouble.word}` cannot stand inside it: is `}}` missing before this line?")],
-    )
+    why = f"`{trouble.word}` cannot stand inside it: is `}}` missing before this line?"
+    if trouble.kind == END:
+        why = "`}` is missing before the end of the file"
+    others = [(trouble.span(), why)]
+    findings.add("RS103", "`{` is never closed", trouble.span(opener), "opened here", others=others)
 
 
 def _unopened(findings: Findings, trouble: Trouble) -> int | None:
-    if trouble.kind not in CLOSER_TO_OPENER or trouble.tokens.begins[trouble.index] not in trouble.tokens.unopened:
+    if trouble.kind not in CLOSER_TO_OPENER or not trouble.tokens.is_loose(trouble.index):
         return None
     findings.add("RS104", f"`{trouble.word}` closes nothing", trouble.span(), "no bracket is open here")
     return trouble.index

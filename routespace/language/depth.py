@@ -31,7 +31,7 @@ def is_too_deep(value: object) -> bool:
 
 def _children(value: Any) -> list[object]:
     found: list[object] = []
-    for name in _field_names(type(value)):
+    for name in _field_names(value.__class__):
         part = getattr(value, name)
         for one in part if part.__class__ is tuple else (part,):
             if isinstance(one, (Arg, Branch, ClosedRule)):

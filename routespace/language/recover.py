@@ -62,15 +62,16 @@ class Recovery:
             self._complain_brace(values, firsts, trouble, closing)
             if rows[-1]["ERROR"] is not None and values:
                 del rows[-1], values[-1], firsts[-1]  # the statement end before the brace that is put in
-            tokens.splice(index, index, ["RBRACE"] * closing + [STOP])
+            tokens.splice(index, index, ["RBRACE"] * closing + [STOP] * (tokens.kinds[index] != END))
             return index
         at = complain.complain(self.findings, trouble)
-        if STOP in expected and index == at:
+        if STOP in expected and index == at and not again:
             # What stands before the error is a whole statement: keep it, and begin another that is skipped.
             row, error_row = (_after(rows, [STOP, "ERROR"]) or rows)[-2:]
-            target, kinds = self._target(index, index, index + again, error_row, row) or (index, ["ERROR"])
-            tokens.splice(index, target, [STOP, *kinds])
-            return index
+            found = self._target(index, index, index, error_row, row)
+            if found is not None:
+                tokens.splice(index, found[0], [STOP, *found[1]])
+                return index
         return self._fall_back(rows, values, firsts, at, again)
 
     def _fall_back(self, rows: list[Row], values: list[Any], firsts: list[int], index: int, again: bool) -> int:
@@ -97,7 +98,6 @@ class Recovery:
         kinds, tokens, level = self.tokens.kinds, self.tokens, 0
         for at in range(begin, len(kinds)):
             kind = kinds[at]
-            offset = tokens.begins[at]
             if at >= index and level == 0:
                 if kind in error_row and (at >= least or kind == END):
                     return at, ["ERROR"]
@@ -106,8 +106,8 @@ class Recovery:
                 if at >= least and kind in self.keywords and kind in row and tokens.starts_line(at, self.text):
                     return at, ["ERROR", STOP]
             if kind in OPENERS:
-                level += offset not in tokens.unclosed
-            elif kind in CLOSER_TO_OPENER and offset not in tokens.unopened:
+                level += not tokens.is_loose(at)
+            elif kind in CLOSER_TO_OPENER and not tokens.is_loose(at):
                 if level == 0:
                     return None
                 level -= 1
@@ -159,15 +159,15 @@ class Recovery:
         tokens.kinds[index] = kind
 
     def _missing_braces(self, rows: list[Row], index: int) -> int:
-        """How many `}` in front of a keyword that begins a line make it fit, in a text where some are missing."""
+        """How many `}` make the end of the file fit, or a keyword that begins a line, in a text that lacks some."""
         tokens = self.tokens
         kind = tokens.kinds[index]
-        if kind not in self.keywords or not tokens.starts_line(index, self.text):
+        if kind != END and not (kind in self.keywords and tokens.starts_line(index, self.text)):
             return 0
         missing = sum(1 for offset in tokens.unclosed if self.text[offset] == self.keywords["LBRACE"])
         stack = rows[:-1] if rows[-1]["ERROR"] is not None and len(rows) > 1 else rows
         for count in range(1, missing + 1):
-            if _accepts(stack, ["RBRACE"] * count + [STOP, kind]):
+            if _accepts(stack, ["RBRACE"] * count + ([END] if kind == END else [STOP, kind])):
                 return count
         return 0
 

@@ -51,6 +51,12 @@ class Tokens:
         self.begins[start:stop] = [at] * len(kinds)
         self.ends[start:stop] = [at] * len(kinds)
 
+    def is_loose(self, index: int) -> bool:
+        """Whether token `index` is a bracket without a partner."""
+        return self.texts[index] != "" and (
+            self.begins[index] in self.unclosed or self.begins[index] in self.unopened
+        )
+
     def starts_line(self, index: int, text: str) -> bool:
         """Whether a line break stands between token `index` and the one before it."""
         gap = text[self.ends[index - 1] if index else 0 : self.begins[index]]
