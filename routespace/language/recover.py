@@ -65,6 +65,8 @@ class Recovery:
             tokens.splice(index, index, ["RBRACE"] * closing + [STOP] * (tokens.kinds[index] != END))
             return index
         at = complain.complain(self.findings, trouble)
+        if self._put_brace(index, expected):
+            return index
         if STOP in expected and index == at and not again:
             # What stands before the error is a whole statement: keep it, and begin another that is skipped.
             row, error_row = (_after(rows, [STOP, "ERROR"]) or rows)[-2:]
@@ -96,12 +98,13 @@ class Recovery:
     def _target(self, begin: int, index: int, least: int, error_row: Row, row: Row) -> tuple[int, list[str]] | None:
         """Where reading goes on when ERROR stands for the tokens from `begin`, and what to put in before it."""
         kinds, tokens, level = self.tokens.kinds, self.tokens, 0
+        is_top = "SPACE" in row  # between declarations: skip all that begins none
         for at in range(begin, len(kinds)):
             kind = kinds[at]
             if at >= index and level == 0:
-                if kind in error_row and (at >= least or kind == END):
-                    return at, ["ERROR"]
-                if kind in (STOP, END):
+                if kind == END or (kind in error_row and at >= least and not is_top):
+                    return (at, ["ERROR"]) if kind in error_row else None
+                if kind == STOP and not is_top:
                     return None
                 if at >= least and kind in self.keywords and kind in row and tokens.starts_line(at, self.text):
                     return at, ["ERROR", STOP]
@@ -157,6 +160,16 @@ class Recovery:
         span = span_of(tokens, self.path, index)
         complain.misspelled(self.findings, span, tokens.texts[index], self.keywords[kind])
         tokens.kinds[index] = kind
+
+    def _put_brace(self, index: int, expected: Sequence[str]) -> bool:
+        """Put in the `{` that a line lacks at its end, in a text with a `}` too many."""
+        tokens, brace = self.tokens, self.keywords["RBRACE"]
+        spare = [offset for offset in tokens.unopened if self.text[offset] == brace]
+        if tokens.kinds[index] != STOP or "LBRACE" not in expected or not spare:
+            return False
+        tokens.unopened.discard(max(spare))
+        tokens.splice(index, index + 1, ["LBRACE"])
+        return True
 
     def _missing_braces(self, rows: list[Row], index: int) -> int:
         """How many `}` make the end of the file fit, or a keyword that begins a line, in a text that lacks some."""
