@@ -1,0 +1,11 @@
+"""The oracle: a slow, obvious evaluator of a RouteGraph, for tests to hold the compiled forms against.
+
+It shares the leaf modules with the runtime and nothing else: activations, closed and live rules, merges, sizes, need
+and cost are stated here anew.
+"""
+
+from routespace.testing.oracle.oracle import Oracle, OracleResult
+from routespace.testing.oracle.price import leaf_work
+from routespace.testing.oracle.sizes import plan
+
+__all__ = ["Oracle", "OracleResult", "leaf_work", "plan"]

@@ -1,0 +1,66 @@
+"""Which values an image needs, and by how much: read from the outputs back to the inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from routespace.graph.ir import Gate, Output, Route, RouteGraph
+from routespace.testing.oracle.decide import Decision
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one image needs of one value.
+
+    `share` is the largest weight it is needed with (1 where something other than a route reads it), `counted` whether
+    one of those weights counts as open.
+    """
+
+    wanted: bool
+    counted: bool
+    share: Tensor
+
+    def __or__(self, other: Need) -> Need:
+        return Need(self.wanted or other.wanted, self.counted or other.counted, torch.maximum(self.share, other.share))
+
+
+def needs_of(
+    graph: RouteGraph, image: int, decisions: Mapping[str, Sequence[Decision | None]], like: Tensor, open_above: float
+) -> dict[str, Need]:
+    """The need of one image by value name.
+
+    A route needs its source where it is open, and what it passes on where its gate is closed; a consulted gate and
+    every other reader need what they read. A forced gate reads nothing. A weight counts above `open_above`, where that
+    is 0 whenever its route is open.
+    """
+    zero, one = like.new_zeros(()), like.new_ones(())
+    none, whole = Need(False, False, zero), Need(True, True, one)
+    found = {value.name: none for value in graph.values}
+    for value in reversed(graph.values):
+        mine = whole if isinstance(value, Output) else found[value.name]
+        found[value.name] = mine
+        if not mine.wanted:
+            continue
+        if isinstance(value, Route):
+            decision = decisions[value.gate][image]
+            found[value.gate] = whole
+            if decision is None:
+                continue
+            if decision.is_open(value.index):
+                weight = decision.weights[value.index]
+                counted = open_above == 0 or float(weight.detach()) > open_above
+                found[value.source] |= Need(True, counted, weight)
+            elif decision.closed and value.closed is not None:
+                found[value.closed] |= mine
+        elif isinstance(value, Gate):
+            decision = decisions[value.name][image]
+            if decision is not None and not decision.forced:
+                found[value.args[0]] |= whole
+        else:
+            for arg in value.args:
+                found[arg] |= mine
+    return found

@@ -1,0 +1,179 @@
+"""Sizes of everything in a graph for one image size, counted window by window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from routespace.graph.ir import Apply, Beside, Chain, Gate, Input, Leaf, Merge, Op, Output, Route, RouteGraph, Zero
+from routespace.space.registry import OPS
+from routespace.space.shape import Shape
+
+Size = tuple[int, int]
+_IMAGE = Fraction(1)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Channels, stride, height and width of one value for one image."""
+
+    channels: int
+    stride: Fraction
+    height: int
+    width: int
+
+    @property
+    def positions(self) -> int:
+        return self.height * self.width
+
+    @property
+    def elements(self) -> int:
+        return self.channels * self.height * self.width
+
+
+@dataclass(frozen=True)
+class Step:
+    """One leaf where it is applied: its path in the state dict and what goes in and comes out."""
+
+    path: str
+    leaf: Leaf
+    inputs: tuple[Extent, ...]
+    output: Extent
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Extents and leaves of every value, and the size of every stride, for one image size."""
+
+    extents: dict[str, Extent]
+    steps: dict[str, tuple[Step, ...]]
+    sizes: dict[Fraction, Size]
+
+
+def leaf_paths(path: str, op: Op) -> list[tuple[str, Leaf]]:
+    """Every leaf of `op` with the name of its module when `op` is called `path`."""
+    if isinstance(op, Leaf):
+        return [(path, op)]
+    return [found for place, part in enumerate(op.parts) for found in leaf_paths(f"{path}.{place}", part)]
+
+
+def op_of(value: object) -> tuple[str, Op] | None:
+    """Path and op of a value that has one."""
+    match value:
+        case Apply() | Route():
+            return f"{value.name}.op", value.op
+        case Gate():
+            return f"{value.name}.body", value.body
+    return None
+
+
+def plan(graph: RouteGraph, size: Size, padded: bool = False) -> Plan:
+    """The plan of `graph` for images of `size` (height, width).
+
+    `padded` counts as the released dynamic-routing code does: a window op gives ceil(size / stride) positions whatever
+    its padding is.
+    """
+    sizes: dict[Fraction, Size] = {_IMAGE: size}
+    extents: dict[str, Extent] = {}
+    steps: dict[str, tuple[Step, ...]] = {}
+    for value in graph.values:
+        inputs = [extents[arg] for arg in value.args]
+        found: list[Step] = []
+        match value:
+            case Input():
+                extent = Extent(value.channels, value.stride, *size)
+            case Zero():
+                extent = Extent(value.channels, value.stride, *size_at(value.stride, sizes))
+            case Merge():
+                extent = _merged(value.kind, inputs)
+            case Output():
+                extent = inputs[0]
+            case Apply():
+                extent = _op(value.op, f"{value.name}.op", inputs, sizes, padded, found)
+            case Gate():
+                extent = _op(value.body, f"{value.name}.body", inputs, sizes, padded, found)
+            case Route():
+                extent = _op(value.op, f"{value.name}.op", inputs[:1], sizes, padded, found)
+        extents[value.name] = extent
+        steps[value.name] = tuple(found)
+        if not isinstance(value, (Gate, Output)):
+            sizes.setdefault(extent.stride, (extent.height, extent.width))
+    return Plan(extents, steps, sizes)
+
+
+def size_at(stride: Fraction, sizes: Mapping[Fraction, Size]) -> Size:
+    """Height and width of streams of a stride; where none is known, the image's divided and rounded up."""
+    if stride in sizes:
+        return sizes[stride]
+    height, width = sizes[_IMAGE]
+    return max(1, -(-height // stride)), max(1, -(-width // stride))
+
+
+def _merged(kind: str, inputs: Sequence[Extent]) -> Extent:
+    first = inputs[0]
+    if any((x.stride, x.height, x.width) != (first.stride, first.height, first.width) for x in inputs):
+        raise ValueError(f"streams of different sizes meet in a `{kind}`: {list(inputs)}")
+    if kind == "concat":
+        return Extent(sum(x.channels for x in inputs), first.stride, first.height, first.width)
+    return first
+
+
+def _op(
+    op: Op, path: str, inputs: Sequence[Extent], sizes: Mapping[Fraction, Size], padded: bool, found: list[Step]
+) -> Extent:
+    if isinstance(op, Chain):
+        (current,) = inputs
+        for place, part in enumerate(op.parts):
+            current = _op(part, f"{path}.{place}", [current], sizes, padded, found)
+        return current
+    if isinstance(op, Beside):
+        parts = [_op(part, f"{path}.{place}", inputs, sizes, padded, found) for place, part in enumerate(op.parts)]
+        return _merged(op.merge, parts)
+    output = _leaf(op, inputs, sizes, padded)
+    found.append(Step(path, op, tuple(inputs), output))
+    return output
+
+
+def _leaf(leaf: Leaf, inputs: Sequence[Extent], sizes: Mapping[Fraction, Size], padded: bool) -> Extent:
+    args = dict(leaf.args)
+    x = inputs[0]
+    match leaf.entry:
+        case "conv" | "depthwise" | "maxpool" | "avgpool":
+            channels = args.get("channels") or x.channels
+            height, width = (_windows(length, args, padded) for length in (x.height, x.width))
+            return Extent(channels, x.stride * args["stride"], height, width)
+        case "mean":
+            return Extent(x.channels, x.stride, 1, 1)
+        case "resize" if args["by"] is not None:
+            by = Fraction(args["by"])
+            height, width = (max(1, int(length * by)) for length in (x.height, x.width))
+            return Extent(x.channels, x.stride / by, height, width)
+        case "resize":
+            return Extent(x.channels, args["to"], *size_at(args["to"], sizes))
+        case "ladder_decoder":
+            return Extent(args["classes"], _IMAGE, *sizes[_IMAGE])
+        case "identity" | "batchnorm" | "groupnorm" | "relu" | "gelu" | "silu" | "sigmoid" | "tanh":
+            return x
+    return _registered(leaf, inputs, sizes)
+
+
+def _windows(length: int, args: Mapping[str, int | None], padded: bool) -> int:
+    """How many windows start inside a padded row of `length`."""
+    kernel, stride, dilation = (int(args[name] or 1) for name in ("kernel", "stride", "dilation"))
+    reach = dilation * (kernel - 1)
+    pad = args["pad"]
+    if pad is None or padded:
+        pad = reach // 2
+    return len(range(0, length + 2 * pad - reach, stride))
+
+
+def _registered(leaf: Leaf, inputs: Sequence[Extent], sizes: Mapping[Fraction, Size]) -> Extent:
+    """An op the oracle does not know has the shape it was registered with."""
+    entry = OPS[leaf.entry]
+    args = dict(leaf.args)
+    if entry.targets:
+        args["size"] = size_at(args.get("to") or _IMAGE, sizes)
+    shapes = tuple(Shape(x.channels, x.stride, x.height, x.width) for x in inputs)
+    shape = entry.shape(args, shapes)
+    return Extent(shape.channels, shape.stride, shape.height, shape.width)
