@@ -1,0 +1,94 @@
+"""What a routed network saw, said and did for one image, after Figure 1 of Li et al., CVPR 2020. Needs matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routespace.diagnostics import Diagnostic, RouteError
+from routespace.draw.grid import Grid, draw_grid, lay_out
+
+try:
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+except ImportError as cause:
+    missing = Diagnostic(
+        "RS901",
+        f"the extra `draw` is not usable: {cause.name} is not installed",
+        help="pip install 'routespace[draw]'",
+    )
+    raise RouteError([missing]) from cause
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure in inches that draws off screen and belongs to no global state."""
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def scene_figure(
+    image: NDArray[Any],
+    prediction: NDArray[Any],
+    grid: Grid,
+    *,
+    label: NDArray[Any] | None = None,
+    classes: Sequence[str] = (),
+    title: str = "",
+) -> Figure:
+    """Image (3, H, W) in [0, 1], `prediction` (H, W) laid over it, the same for `label` if given, and the route taken.
+
+    Class 0 is left clear. `classes` names the colours.
+    """
+    shown = np.clip(np.moveaxis(np.asarray(image, dtype=np.float64), 0, -1), 0.0, 1.0)
+    layers: list[tuple[str, NDArray[Any] | None]] = [("image", None), ("prediction", prediction)]
+    if label is not None:
+        layers.insert(1, ("label", label))
+    picture = lay_out(grid)
+    route = 2.6 * picture.width / picture.height
+    width, height = 2.4 * len(layers) + route, 3.0
+    figure = new_figure(width, height)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    for place, (name, classes_map) in enumerate(layers):
+        axes = figure.add_axes(((2.4 * place + 0.1) / width, 0.12, 2.2 / width, 2.2 / height))
+        axes.set_axis_off()
+        axes.set_title(name, fontsize=9)
+        axes.imshow(shown if classes_map is None else overlay(shown, classes_map))
+    draw_grid(figure.add_axes((2.4 * len(layers) / width, 0.02, route / width, 2.6 / height)), grid)
+    if classes:
+        colours = class_colours(len(classes))
+        handles = [
+            Patch(color=colour, label=name) for name, colour in list(zip(classes, colours.tolist(), strict=True))[1:]
+        ]
+        figure.legend(
+            handles=handles, ncols=len(handles), loc="lower left", fontsize=8, frameon=False, borderaxespad=0.2,
+            handlelength=1.0, columnspacing=1.0,
+        )  # fmt: skip
+    return figure
+
+
+def overlay(image: NDArray[Any], labels: NDArray[Any], strength: float = 0.65) -> NDArray[np.float64]:
+    """Image (H, W, 3) tinted with the colour of each pixel's class; class 0 and labels beyond the table stay as is."""
+    count = 20
+    tint = class_colours(count)[np.clip(labels, 0, count - 1)]
+    tinted = ((labels > 0) & (labels < count))[..., None]
+    return np.where(tinted, (1.0 - strength) * image + strength * tint, image)
+
+
+def class_colours(count: int) -> NDArray[np.float64]:
+    """A colour (count, 3) for each class; they repeat after twenty."""
+    table: NDArray[np.float64] = np.asarray(matplotlib.colormaps["tab20"].colors)  # type: ignore[attr-defined]
+    chosen = (2 * np.arange(count) + np.arange(count) // 10) % len(table)
+    return np.asarray(table[chosen])
+
+
+def save_figure(figure: Figure, path: Path | str, dpi: float = 120.0) -> None:
+    """Write the figure in the format of the path's suffix."""
+    figure.savefig(path, dpi=dpi)
