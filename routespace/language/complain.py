@@ -8,7 +8,7 @@ from routespace.diagnostics.diagnostic import Findings
 from routespace.diagnostics.source import Span
 from routespace.language.depth import MAX_DEPTH
 from routespace.language.tokens import BAD, BAD_NUMBER, CLOSER_TO_OPENER, END, MAX_DIGITS, MAX_NESTING, OPENERS, STOP
-from routespace.language.trouble import COMPARATORS, Trouble
+from routespace.language.trouble import COMPARATORS, Trouble, short
 
 _VALUE_ENDS = frozenset({"NAME", "NUMBER", "STRING", "NOTHING", "RPAR", "RSQB", "RBRACE"})
 _VALUE_STARTS = frozenset({"NAME", "NUMBER", "STRING", "NOTHING", "COMBINE"})
@@ -61,7 +61,9 @@ def _bad_token(findings: Findings, trouble: Trouble) -> int | None:
         "RS102",
         f"{shown} {'are not characters' if plural else 'is not a character'} of the language",
         Span(trouble.path, tokens.begins[index], tokens.ends[stop]),
-        help="a number begins with a digit: `0.5`" if chars == "." and tokens.kinds[stop + 1] == "NUMBER" else _meant(chars),
+        help="a number begins with a digit: `0.5`"
+        if chars == "." and tokens.kinds[stop + 1] == "NUMBER"
+        else _meant(chars),
     )
     return index
 
@@ -131,7 +133,7 @@ def _unfinished(findings: Findings, trouble: Trouble) -> int | None:
         "RS111",
         f"this statement is not finished: {wanted} is missing",
         trouble.span(last),
-        f"nothing follows `{tokens.texts[last]}`" if tokens.texts[last].strip() else "",
+        f"nothing follows `{short(tokens.texts[last])}`" if tokens.texts[last].strip() else "",
     )
     return index
 
@@ -157,7 +159,7 @@ def _side_by_side(findings: Findings, trouble: Trouble) -> int | None:
         return None
     if tokens.kinds[index - 1] not in _VALUE_ENDS or tokens.starts_line(index, trouble.text):
         return None
-    left, right = tokens.texts[index - 1], trouble.word
+    left, right = short(tokens.texts[index - 1]), trouble.word
     pair = f"{left} * {right}" if tokens.kinds[index - 1] == "NUMBER" else f"{left} | {right}"
     findings.add(
         "RS112",

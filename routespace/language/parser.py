@@ -72,25 +72,27 @@ class _Reading:
             kind = kinds[index]
             while (action := row[kind]).__class__ is Reduce:
                 size, origin, build, given = action
-                if size:
+                if size == 1:
+                    first = firsts[-1]
+                    parts = values[-1:]
+                    rows.pop()
+                elif size:
                     first = firsts[-size]
-                    if build is not None:
-                        parts = values[-size:]
-                        del values[-size:]
-                    del firsts[-size:], rows[-size:]
+                    parts = values[-size:]
+                    del firsts[1 - size :], values[1 - size :], rows[-size:]
                 else:
                     first, parts = index, []
+                    firsts.append(index)
+                    values.append(None)
                 if build is not None:
                     if given == "parts":
-                        values.append(build(parts))
+                        values[-1] = build(parts)
                     else:
                         span = Span(path, begins[first], ends[index - 1])
-                        value = build(parts, span)
+                        values[-1] = value = build(parts, span)
                         if given == "statement" and index - first > MAX_DEPTH and is_too_deep(value):
                             complain.too_deep(self.findings, span)
-                            value = None
-                        values.append(value)
-                firsts.append(first)
+                            values[-1] = None
                 row = rows[-1][origin, kind]
                 rows.append(row)
             if action is None:

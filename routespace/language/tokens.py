@@ -53,9 +53,7 @@ class Tokens:
 
     def is_loose(self, index: int) -> bool:
         """Whether token `index` is a bracket without a partner."""
-        return self.texts[index] != "" and (
-            self.begins[index] in self.unclosed or self.begins[index] in self.unopened
-        )
+        return self.texts[index] != "" and (self.begins[index] in self.unclosed or self.begins[index] in self.unopened)
 
     def starts_line(self, index: int, text: str) -> bool:
         """Whether a line break stands between token `index` and the one before it."""

@@ -34,7 +34,7 @@ class Trouble:
 
     @property
     def word(self) -> str:
-        return self.tokens.texts[self.index]
+        return short(self.tokens.texts[self.index])
 
     @property
     def wants_value(self) -> bool:
@@ -58,6 +58,11 @@ class Trouble:
     def wanted(self) -> str:
         """The tokens that would fit, in words."""
         return _wording(self.expected, self.keywords)
+
+
+def short(text: str) -> str:
+    """`text`, cut where it is too long for a message."""
+    return text if len(text) <= 40 else text[:36] + "…"
 
 
 def span_of(tokens: Tokens, path: str, index: int) -> Span:
