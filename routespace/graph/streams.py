@@ -110,12 +110,13 @@ class PlaceBuilder:
         self.streams, self.place = streams, place
         self.scope, self.numbers = streams.scope, streams.numbers
         self.node = place.name
-        self.local = {part.name for part in place.declaration.body if isinstance(part, Equation)} | {
+        self.sent = {
             branch.name
             for part in place.declaration.body
             if isinstance(part, Choice)
             for branch in part.branches
         }
+        self.local = self.sent | {part.name for part in place.declaration.body if isinstance(part, Equation)}
         self.gates: dict[str, str] = {}
         self.count = itertools.count(1)
 
@@ -239,6 +240,9 @@ class PlaceBuilder:
         return self.add(Draft("merge", name, self.node, [ref], self.place.env, span, arrives=True, spans=[span]))
 
     def crosses(self, ref: str) -> bool:
+        """Whether a value is a stream on its way: sent by a route, or made by another node."""
+        if ref.startswith(self.node + "."):
+            return ref[len(self.node) + 1 :] in self.sent
         return not ref.startswith(self.node + ".") and "." in ref and ref.split(".", 1)[0] not in self.scope.inputs
 
     def merge(self, kind: str, terms: list[tuple[Expr, dict[str, Any]]], name: str, span: Span | None) -> Ref:
@@ -434,7 +438,10 @@ class PlaceBuilder:
                     help=did_you_mean(rule.branch, [one.name for one in choice.branches]),
                 )
             if rule.branch in (None, branch) and not (isinstance(rule.value, Name) and rule.value.id == "nothing"):
-                return self.stream(rule.value, self.fresh(f"{self.node}.closed"), self.place.env)
+                name = f"{self.node}.closed"
+                return self.entering(
+                    self.stream(rule.value, self.fresh(name), self.place.env), self.fresh(name), rule.span
+                )
         return None
 
     def choice(self, choice: Choice, name: str, env: dict[str, Any]) -> Ref:

@@ -7,6 +7,7 @@ anything; whoever reads a flow selects.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,9 @@ from routespace.runtime.control import Control
 from routespace.runtime.frame import Frame
 from routespace.runtime.merges import Merger
 from routespace.runtime.tree import run
+
+tally = "all"
+"""How executed work is told: everything runs for every image."""
 
 Atoms = tuple[tuple[int, int | None], ...]
 """Pairs of (which of the decisions given, route index or None for closed)."""
@@ -68,7 +72,7 @@ def both(first: Tensor | None, second: Tensor | None) -> Tensor | None:
     return first & second
 
 
-class DenseOp(nn.Module):
+class _Op(nn.Module):
     """An op over flows. Where statistics of the batch matter (training), it runs on the images that count only."""
 
     def __init__(self, op: nn.Module, targets: bool, coupled: str | None, atoms: Atoms | None) -> None:
@@ -89,15 +93,15 @@ class DenseOp(nn.Module):
         return both(present, needed(self.atoms, decisions)) if self.coupled == "active" else present
 
 
-class DenseApply(DenseOp):
+class Apply(_Op):
     def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> Flow:
         return Flow(self.compute(frame, x.value, self.counted(x.present, decisions)), x.present)
 
 
-class DenseGather(nn.Module):
+class Gather(nn.Module):
     """An op of several flows: what is nothing is read as zeros."""
 
-    def __init__(self, op: nn.Module, targets: bool) -> None:
+    def __init__(self, op: nn.Module, targets: bool, shapes: Sequence[tuple[int, Fraction]]) -> None:
         super().__init__()
         self.op, self.targets = op, targets
 
@@ -116,10 +120,17 @@ def either(masks: Sequence[Tensor | None]) -> Tensor | None:
     return found
 
 
-class DenseMerge(nn.Module):
+class Merge(nn.Module):
     """Streams that are nothing are neutral. `always` (in inference, in training): zeros where nothing arrives."""
 
-    def __init__(self, merger: Merger, neutral: float, always: tuple[bool, bool]) -> None:
+    def __init__(
+        self,
+        merger: Merger,
+        neutral: float,
+        always: tuple[bool, bool],
+        kind: str,
+        shapes: Sequence[tuple[int, Fraction]],
+    ) -> None:
         super().__init__()
         self.merger, self.neutral, self.always = merger, neutral, always
 
@@ -131,7 +142,7 @@ class DenseMerge(nn.Module):
         return Flow(merged, present)
 
 
-class DenseGate(nn.Module):
+class Gate(nn.Module):
     """Weights of the images that reach it."""
 
     def __init__(
@@ -147,23 +158,28 @@ class DenseGate(nn.Module):
         self.body, self.targets, self.activation = body, targets, activation
         self.routes, self.below, self.coupled = routes, below, coupled
         self.control = Control(routes)
+        self.node = ""
+        self.atoms: Atoms | None = None
 
-    def forward(self, frame: Frame, x: Flow) -> Decision:
+    def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> Decision:
+        wanted = both(x.present, needed(self.atoms, decisions))
         if self.control.forced is not None:
             weights = self.control.weights(frame.batch, x.value)
-            return self.decide(weights, ~(weights <= 0), x, weights, consulted=False)
+            return self.decide(weights, ~(weights <= 0), wanted, weights, consulted=False)
         picked = None
-        if self.coupled and self.training and x.present is not None:
-            picked = x.present.nonzero().squeeze(1)
+        if self.coupled and self.training and wanted is not None:
+            picked = wanted.nonzero().squeeze(1)
         values = x.value if picked is None else x.value[picked]
         logits = run(self.body, values, frame.sizes, self.targets).flatten(1)
         if picked is not None:
             logits = logits.new_zeros(frame.batch, logits.shape[1]).index_copy(0, picked, logits)
         weights, opened = self.activation(logits)
-        return self.decide(weights, opened, x, logits, consulted=True)
+        return self.decide(weights, opened, wanted, logits, consulted=True)
 
-    def decide(self, weights: Tensor, opened: Tensor, x: Flow, logits: Tensor, consulted: bool) -> Decision:
-        reached = x.present if x.present is not None else opened.new_ones(opened.shape[0])
+    def decide(
+        self, weights: Tensor, opened: Tensor, wanted: Tensor | None, logits: Tensor, consulted: bool
+    ) -> Decision:
+        reached = wanted if wanted is not None else opened.new_ones(opened.shape[0])
         opened = opened & reached[:, None]
         if self.below > 0:
             opened = opened & ~(torch.where(opened, weights, 0.0).sum(1, keepdim=True) < self.below)
@@ -171,7 +187,7 @@ class DenseGate(nn.Module):
         return Decision(weights, opened, opened.any(1), reached, consulted, logits)
 
 
-class DenseRoute(DenseOp):
+class Route(_Op):
     """α·op(source) where the route is open, what the closed rule passes on where the gate is closed.
 
     `zeros` (in inference, in training): whether a running node delivers zeros through a shut route.
@@ -206,11 +222,21 @@ class DenseRoute(DenseOp):
         return Flow(value, present)
 
 
-class DenseOutput(nn.Module):
+class Sink(nn.Module):
+    """An output: what is nothing is read as zeros."""
+
+    def __init__(self, channels: int, stride: Fraction) -> None:
+        super().__init__()
+
     def forward(self, frame: Frame, x: Flow) -> Tensor:
         return select(x.present, x.value, 0.0)
 
 
-class DenseInput(nn.Module):
+class Source(nn.Module):
     def forward(self, frame: Frame) -> Flow:
         return Flow(frame.images, None)
+
+
+def presence(frame: Frame, stream: Flow) -> Tensor | None:
+    """Images (N,) that have a value; None for all."""
+    return stream.present

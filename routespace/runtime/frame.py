@@ -10,6 +10,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from routespace.runtime.blanks import BlankStore
 from routespace.runtime.errors import InputError
 
 Size = tuple[int, int]
@@ -23,7 +24,16 @@ class Frame:
     size: Size
     sizes: dict[Fraction, Size]
     images: Tensor
-    ran: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    blanks: BlankStore
+    ran: dict[int, list[int]] = field(default_factory=dict)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.images.dtype
+
+    def log(self, unit: int, images: tuple[int, ...]) -> None:
+        """Note that a unit of the ledger ran for `images`."""
+        self.ran.setdefault(unit, []).extend(images)
 
 
 class Begin(nn.Module):
@@ -37,6 +47,7 @@ class Begin(nn.Module):
         super().__init__()
         self.name, self.channels, self.smallest = name, channels, smallest
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)
+        self.blanks = BlankStore()
 
     def forward(self, images: Tensor) -> Frame:
         if not isinstance(images, Tensor) or images.dim() != 4:
@@ -49,7 +60,7 @@ class Begin(nn.Module):
         size = (int(images.shape[2]), int(images.shape[3]))
         if min(size) < self.smallest:
             raise InputError(f"images of {size[0]}x{size[1]} are too small; {self.smallest} pixels a side are the minimum")
-        return Frame(images.shape[0], size, self.sizes_of(size), images)
+        return Frame(images.shape[0], size, self.sizes_of(size), images, self.blanks)
 
 
 def check_against(images: Tensor, parameter: Tensor | None) -> None:

@@ -17,6 +17,21 @@ def identity(inputs: tuple[int, ...]) -> nn.Module:
     return nn.Identity()
 
 
+class Scale(nn.Module):
+    """A stream times a constant."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight
+
+
+def scale(inputs: tuple[int, ...], weight: float) -> nn.Module:
+    return Scale(weight)
+
+
 def conv(
     inputs: tuple[int, ...],
     kernel: int,

@@ -79,9 +79,10 @@ class Meter(nn.Module):
         decisions: Sequence[Decision],
         present: Sequence[Tensor | None],
         ran: Tensor | None,
+        only_needed: bool,
         convention: str,
     ) -> Cost:
-        """Cost by `convention`. `ran` (N, units) is what was executed; None where the form runs everything."""
+        """Cost by `convention`. `ran` (N, units) is what was executed; without it the form ran all, or all needed."""
         device = frame.images.device
         prices = self.prices(frame.size, convention, device)
         weights = self._spread(frame, decisions, present, [decision.weights for decision in decisions], device)
@@ -92,13 +93,16 @@ class Meter(nn.Module):
         needed = self._spread(frame, decisions, present, opened, device).detach()
         expected = weights @ prices.expected
         hard = torch.where(prices.always, 1.0, needed) @ prices.hard
-        if ran is None:
+        if ran is not None:
+            done = ran
+        elif only_needed:
+            exact = [decision.open for decision in decisions]
+            done = self._spread(frame, decisions, present, exact, device)
+        else:
             done = torch.ones(frame.batch, len(self.units), dtype=torch.float64, device=device)
             for place, unit in enumerate(self.units):
                 if unit.gate is not None and not decisions[unit.gate].consulted:
                     done[:, place] = 0.0
-        else:
-            done = ran
         return Cost(expected, hard, done @ prices.executed, convention)
 
     def _spread(

@@ -61,21 +61,26 @@ class Routing:
 
 @dataclass
 class Outcome:
-    """`output`: a tensor, or a dict by name where the space declares several; `routing`: how it came about."""
+    """`output`: a tensor, or a dict by name where the space declares several; `routing`: how it came about.
+
+    `size` is the (height, width) of the images.
+    """
 
     output: Any
     routing: Routing
+    size: tuple[int, int]
 
 
 def _flatten(outcome: Outcome) -> tuple[list[Any], Any]:
     routing = outcome.routing
     cost = routing.cost
-    return [outcome.output, routing.weights, routing.logits, routing.reached, cost.expected, cost.hard, cost.executed], cost.convention
+    return [outcome.output, routing.weights, routing.logits, routing.reached, cost.expected, cost.hard, cost.executed], [cost.convention, list(outcome.size)]
 
 
-def _unflatten(parts: Iterable[Any], convention: Any) -> Outcome:
+def _unflatten(parts: Iterable[Any], context: Any) -> Outcome:
+    convention, (height, width) = context
     output, weights, logits, reached, expected, hard, executed = parts
-    return Outcome(output, Routing(weights, logits, reached, Cost(expected, hard, executed, str(convention))))
+    return Outcome(output, Routing(weights, logits, reached, Cost(expected, hard, executed, str(convention))), (height, width))
 
 
 pytree.register_pytree_node(

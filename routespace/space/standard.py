@@ -127,6 +127,14 @@ def _elements(column: str) -> object:
 _STANDARD = (
     OpEntry("identity", (), _keep, _free, f"{_LAYERS}:identity", window=lambda a: (1, 1, 1, 0), identity=True),
     OpEntry(
+        "scale",
+        (Parameter("weight", "number", required=True),),
+        _keep,
+        _free,
+        f"{_LAYERS}:scale",
+        window=lambda a: (1, 1, 1, 0),
+    ),
+    OpEntry(
         "conv",
         (_KERNEL, _CHANNELS, _STRIDE, _PAD, _DILATION, Parameter("groups", "integer", 1, least=1), _BIAS),
         _conv_shape,

@@ -15,7 +15,8 @@ from routespace.graph.ir import Gate
 class Decision:
     """What a gate says about one image: weights (K,), which routes are open, and whether the image is closed.
 
-    `margin` is how far the logits (or, for a declared ε, the sum of the weights) are from another decision.
+    Weights are 0 where no route is open, or where they sum to less than a declared ε: then all are. `margin` is how far
+    the logits (or, for a declared ε, the sum of the weights) are from another decision.
     """
 
     logits: Tensor
@@ -74,7 +75,8 @@ def _settled(
     closed = not any(opened) or total < gate.below
     if gate.below > 0 and any(opened):
         margins = [*margins, abs(total - gate.below)]
-    return Decision(logits, weights, opened, closed, min(margins, default=math.inf), forced)
+    delivered = torch.where(torch.tensor([one and not closed for one in opened]), weights, torch.zeros_like(weights))
+    return Decision(logits, delivered, opened, closed, min(margins, default=math.inf), forced)
 
 
 def _geretanh(logits: Tensor, tau: float) -> Tensor:

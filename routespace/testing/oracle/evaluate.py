@@ -44,8 +44,9 @@ def graph_modules(graph: RouteGraph) -> dict[str, nn.Module]:
 class Evaluation:
     """One run of a graph: streams and decisions by name.
 
-    `active` says for which images a value is needed; it matters to statistics of `active` norms in training only.
-    Each leaf is called on one image at a time, except those that count statistics over the batch in training.
+    `active` says for which images a value is needed; it matters to batch statistics only: those of `active` norms, and
+    which gates are consulted. Each leaf is called on one image at a time, except those that count statistics over the
+    batch in training.
     """
 
     def __init__(
@@ -123,12 +124,11 @@ class Evaluation:
 
     def _gate(self, gate: Gate) -> list[Decision | None]:
         entering = self.streams[gate.args[0]]
-        forced = self.forced.get(gate.node, {})
-        named = [route for route in gate.routes if route in forced]
-        if named:
-            if len(named) != len(gate.routes):
-                raise ValueError(f"`{gate.name}` decides over {gate.routes}, only {named} are forced")
-            columns = torch.stack([_column(forced[route], self.count, self.images) for route in gate.routes], 1)
+        entering = [x if self.counted[i] else None for i, x in enumerate(entering)]
+        forced = self.forced.get(gate.node)
+        if forced is not None:
+            given = [_column(forced.get(route, 0.0), self.count, self.images) for route in gate.routes]
+            columns = torch.stack(given, 1)
             return [None if x is None else decide_forced(gate, columns[i]) for i, x in enumerate(entering)]
         logits = self._op(gate.body, f"{gate.name}.body", entering)
         return [None if x is None else decide(gate, x.flatten()) for x in logits]
@@ -138,7 +138,7 @@ class Evaluation:
         decisions = self.decisions[route.gate]
         opened = [decision is not None and decision.is_open(route.index) for decision in decisions]
         reached = self.training and _counts_all(route.op)
-        entering = [x if reached or opened[i] else None for i, x in enumerate(source)]
+        entering = [x if opened[i] or (reached and decisions[i] is not None) else None for i, x in enumerate(source)]
         moved = self._op(route.op, f"{route.name}.op", entering)
         result: Stream = [None] * self.count
         for i, decision in enumerate(decisions):

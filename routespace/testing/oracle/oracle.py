@@ -188,7 +188,10 @@ class Oracle:
         }
 
     def run(self, images: Tensor, forced: Forced | None = None) -> OracleResult:
-        """Evaluate a batch (N, C, H, W). `forced` gives weights by node and route, a number or one per image (N,)."""
+        """Evaluate a batch (N, C, H, W). `forced` gives weights by node and route, a number or one per image (N,).
+
+        Routes that a forced node leaves out are closed.
+        """
         given = images.to(self.dtype)
         size = (given.shape[2], given.shape[3])
         planned = plan(self.graph, size)

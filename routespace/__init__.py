@@ -1,0 +1,98 @@
+"""routespace: a declarative language for neural routing spaces and the compiler that lowers it to PyTorch.
+
+The public verbs. Importing this package does not import torch; the first verb that needs it does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from routespace import integrations
+    from routespace.compile import compile
+    from routespace.diagnostics import RouteError
+    from routespace.graph.build import build
+    from routespace.graph.ir import RouteGraph
+    from routespace.language.format import format_text as format
+    from routespace.language.load import load, loads
+    from routespace.runtime.budget import budget_loss
+    from routespace.runtime.control import forcing, freeze, replaying
+    from routespace.runtime.errors import GateError, InputError, WeightsError
+    from routespace.runtime.result import Cost, Outcome, Routing
+    from routespace.space.conventions import Convention, convention
+    from routespace.space.model import Space
+    from routespace.space.registry import Parameter, activation, op
+    from routespace.space.shape import Shape
+
+_HOMES = {
+    "Convention": "routespace.space.conventions",
+    "Cost": "routespace.runtime.result",
+    "GateError": "routespace.runtime.errors",
+    "InputError": "routespace.runtime.errors",
+    "Outcome": "routespace.runtime.result",
+    "Parameter": "routespace.space.registry",
+    "RouteError": "routespace.diagnostics",
+    "RouteGraph": "routespace.graph.ir",
+    "Routing": "routespace.runtime.result",
+    "Shape": "routespace.space.shape",
+    "Space": "routespace.space.model",
+    "WeightsError": "routespace.runtime.errors",
+    "activation": "routespace.space.registry",
+    "budget_loss": "routespace.runtime.budget",
+    "build": "routespace.graph.build",
+    "compile": "routespace.compile",
+    "convention": "routespace.space.conventions",
+    "forcing": "routespace.runtime.control",
+    "format": "routespace.language.format",
+    "freeze": "routespace.runtime.control",
+    "load": "routespace.language.load",
+    "loads": "routespace.language.load",
+    "op": "routespace.space.registry",
+    "replaying": "routespace.runtime.control",
+}
+
+__all__ = [
+    "Convention",
+    "Cost",
+    "GateError",
+    "InputError",
+    "Outcome",
+    "Parameter",
+    "RouteError",
+    "RouteGraph",
+    "Routing",
+    "Shape",
+    "Space",
+    "WeightsError",
+    "activation",
+    "budget_loss",
+    "build",
+    "compile",
+    "convention",
+    "forcing",
+    "format",
+    "freeze",
+    "integrations",
+    "load",
+    "loads",
+    "op",
+    "replaying",
+]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "integrations":
+        return import_module("routespace.integrations")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module `routespace` has no attribute `{name}`")
+    found = getattr(import_module(home), "format_text" if name == "format" else name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,65 @@
+"""`compile`: a space, or its graph, to a module of the form asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from torch import fx
+
+from routespace.emit import emit, target_of
+from routespace.graph.build import build
+from routespace.graph.ir import RouteGraph
+from routespace.graph.passes.fix import fix
+from routespace.graph.passes.guard import guard
+from routespace.graph.verify import verify
+from routespace.graph.nets import Held, Weights, hold
+from routespace.runtime.init import initialise
+from routespace.space.model import Space
+
+Form: TypeAlias = Literal["dense", "sparse", "export", "fixed"]
+Pass: TypeAlias = Callable[[RouteGraph], RouteGraph]
+
+
+def compile(
+    space: Space | RouteGraph,
+    form: Form = "dense",
+    *,
+    net: str | Held | Weights | None = None,
+    seed: int = 0,
+    debug: bool = False,
+) -> fx.GraphModule:
+    """A module that runs `space` in `form`.
+
+    `form`: "dense" (all candidate work, selected by the gates; for training), "sparse" (work no image needs is not
+    done), "export" (no Python branches, for `torch.export`), "fixed" (a `net` of the space, gates gone). `net` is the
+    name of a net declared with the space, or the weights its routes are held at. All forms share parameter names;
+    parameters are initialised from `seed` and their names. `debug` makes a NaN of a gate an error.
+
+    The module takes images (N, C, H, W) and returns an `Outcome`.
+
+    >>> import routespace as rs, torch
+    >>> space = rs.loads('''space tiny {
+    ...   input image: 3
+    ...   output y = image | conv(3, 2)
+    ... }''')
+    >>> rs.compile(space, form="dense")(torch.zeros(1, 3, 64, 64)).output.shape
+    torch.Size([1, 2, 64, 64])
+    """
+    graph = verify(space if isinstance(space, RouteGraph) else build(space))
+    if (form == "fixed") != (net is not None):
+        raise ValueError("a fixed form needs a net, and only it takes one")
+    passes: tuple[Pass, ...] = (guard,)
+    if net is not None:
+        held = hold(graph, net)
+        passes = (lambda given: fix(given, held),)
+    for one in passes:
+        graph = verify(one(graph))
+    if form not in ("dense", "sparse", "export", "fixed"):
+        raise ValueError(f"there is no form `{form}`; the forms are dense, sparse, export and fixed")
+    module = emit(graph, form, debug)
+    policies = graph.policies
+    starts = {f"{target_of(gate.name)}.body": gate.start for gate in graph.gates if gate.start is not None}
+    initialise(module, policies.init, dict(policies.init_args), starts, seed)
+    module.routespace = graph
+    return module if form in ("dense", "fixed") else module.eval()

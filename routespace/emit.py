@@ -1,0 +1,258 @@
+"""RouteGraph → `torch.fx.GraphModule`. The only file that imports `torch.fx`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from routespace.graph.infer import infer
+from routespace.graph.ir import (
+    Apply,
+    Atom,
+    Chain,
+    Gate,
+    Guard,
+    Input,
+    Leaf,
+    Merge,
+    Op,
+    Output,
+    Route,
+    RouteGraph,
+    Value,
+    Zero,
+)
+from routespace.graph.ledger import bounds, ledger, price
+from routespace.runtime import dense, export, fixed, sparse
+from routespace.runtime.frame import Begin, Size
+from routespace.runtime.meter import Meter, Unit
+from routespace.runtime.report import Report
+from routespace.runtime.tree import BesideOp, ChainOp
+from routespace.space.conventions import CONVENTIONS
+from routespace.space.registry import ACTIVATIONS, MERGES, OPS
+
+FORMS = {"dense": dense, "sparse": sparse, "export": export, "fixed": fixed}
+
+
+def emit(graph: RouteGraph, form: str, debug: bool = False) -> fx.GraphModule:
+    """A graph module that runs `graph` in `form`; `graph` has been through the passes of that form."""
+    return _Emitter(graph, FORMS[form], debug).run()
+
+
+class _Emitter:
+    def __init__(self, graph: RouteGraph, family: Any, debug: bool) -> None:
+        self.graph, self.family, self.debug = graph, family, debug
+        self.root = nn.Module()
+        self.fx = fx.Graph()
+        self.nodes: dict[str, fx.Node] = {}
+        self.gates = [gate.name for gate in graph.gates]
+        self.working = [value for value in graph.values if isinstance(value, (Apply, Gate, Route))]
+        self.units = {value.name: place for place, value in enumerate(self.working)}
+        policies = graph.policies
+        self.always = (policies.live_inference == "always", policies.live_training == "always")
+        self.zeros = (policies.live_inference != "by_route", policies.live_training != "by_route")
+
+    def run(self) -> fx.GraphModule:
+        (source,) = [value for value in self.graph.values if isinstance(value, Input)]
+        self.images = self.fx.placeholder("images")
+        graph = self.graph
+
+        def sizes_of(size: Size) -> dict[Fraction, Size]:
+            return infer(graph, size).sizes
+
+        self.frame = self.call("begin", Begin(source.name, source.channels, graph.smallest, sizes_of), self.images)
+        for value in graph.values:
+            getattr(self, f"_{type(value).__name__.lower()}")(value)
+        self.fx.output(self._report())
+        module = fx.GraphModule(self.root, self.fx, class_name=_class_name(graph.name))
+        module.graph.lint()
+        return module
+
+    def call(self, name: str, leaf: nn.Module, *args: fx.Node) -> fx.Node:
+        target = target_of(name)
+        parent = self.root
+        *path, last = target.split(".")
+        for part in path:
+            if not hasattr(parent, part):
+                parent.add_module(part, nn.Module())
+            parent = getattr(parent, part)
+        parent.add_module(last, leaf)
+        if hasattr(leaf, "unit"):
+            leaf.unit = self.units[name]
+        node = self.fx.call_module(target, args)
+        self.nodes[name] = node
+        return node
+
+    def arg(self, name: str) -> fx.Node:
+        return self.nodes[name]
+
+    def guard(self, guard: Guard) -> tuple[tuple[tuple[int, int | None], ...] | None, list[fx.Node]]:
+        """A guard as places among the decisions passed, and those decisions."""
+        if guard is None:
+            return None, []
+        gates = list(dict.fromkeys(atom.gate for atom in guard))
+        return tuple((gates.index(atom.gate), atom.index) for atom in guard), [self.nodes[gate] for gate in gates]
+
+    def _input(self, value: Input) -> None:
+        self.call(value.name, self.family.Source(), self.frame)
+
+    def _zero(self, value: Zero) -> None:
+        self.call(value.name, self.family.Blank(value.channels, value.stride), self.frame)
+
+    def _apply(self, value: Apply) -> None:
+        op, targets = op_module(value.op)
+        args = [self.nodes[arg] for arg in value.args]
+        if isinstance(value.op, Leaf) and OPS[value.op.entry].variadic:
+            shapes = [(self.shape(arg).channels, self.shape(arg).stride) for arg in value.args]
+            self.call(value.name, self.family.Gather(op, targets, shapes), self.frame, *args)
+            return
+        atoms, decisions = self.guard(value.guard)
+        leaf = self.family.Apply(op, targets, coupling(value.op), atoms)
+        self.call(value.name, leaf, self.frame, *args, *decisions)
+
+    def _merge(self, value: Merge) -> None:
+        entry = MERGES[value.kind]
+        neutral = 0.0 if entry.neutral == "zero" else -math.inf
+        always = self.always if value.arrives else (False, False)
+        shapes = [(self.shape(arg).channels, self.shape(arg).stride) for arg in value.args]
+        leaf = self.family.Merge(factory(entry.factory)(), neutral, always, value.kind, shapes)
+        self.call(value.name, leaf, self.frame, *(self.nodes[arg] for arg in value.args))
+
+    def _gate(self, value: Gate) -> None:
+        body, targets = op_module(value.body)
+        activation = factory(ACTIVATIONS[value.activation].factory)(**dict(value.activation_args))
+        leaf = self.family.Gate(body, targets, activation, value.routes, value.below, coupling(value.body) is not None)
+        leaf.node = value.node
+        atoms, decisions = self.guard(value.guard)
+        leaf.atoms = atoms
+        self.call(value.name, leaf, self.frame, self.nodes[value.args[0]], *decisions)
+
+    def _route(self, value: Route) -> None:
+        op, targets = op_module(value.op)
+        zeros = self.zeros if value.sends else (False, False)
+        leaf = self.family.Route(op, targets, coupling(value.op), value.index, value.closed is not None, zeros)
+        closed = [] if value.closed is None else [self.nodes[value.closed]]
+        self.call(value.name, leaf, self.frame, self.nodes[value.source], self.nodes[value.gate], *closed)
+
+    def _output(self, value: Output) -> None:
+        shape = self.shape(value.args[0])
+        self.call(value.name, self.family.Sink(shape.channels, shape.stride), self.frame, self.nodes[value.args[0]])
+
+    def shape(self, name: str) -> Any:
+        return infer(self.graph, (256, 256)).shapes[name]
+
+    def _report(self) -> fx.Node:
+        graph = self.graph
+        watched: list[str] = []
+        units = [self._unit(value, watched) for value in self.working]
+        meter = Meter(units, [len(gate.routes) for gate in graph.gates], price_list(graph), graph.policies.cost)
+        outputs = [value for value in graph.values if isinstance(value, Output)]
+        keys = [value.key for value in outputs]
+        gates = [(gate.node, gate.routes) for gate in graph.gates]
+        report = Report(meter, keys, gates, len(watched), self.family.tally, self.family.presence, self.debug)
+        return self.call(
+            "report",
+            report,
+            self.frame,
+            *(self.nodes[value.name] for value in outputs),
+            *(self.nodes[gate] for gate in self.gates),
+            *(self.nodes[name] for name in watched),
+        )
+
+    def _unit(self, value: Value, watched: list[str]) -> Unit:
+        places = {name: place for place, name in enumerate(self.gates)}
+        if isinstance(value, Gate):
+            return Unit(value.name, None, gate=places[value.name])
+        assert isinstance(value, (Apply, Route))
+        atoms = (Atom(value.gate, value.index),) if isinstance(value, Route) else value.guard
+        source = value.source if isinstance(value, Route) else value.name
+        present = None
+        if not self._implied(source, atoms):
+            if source not in watched:
+                watched.append(source)
+            present = watched.index(source)
+        coded = None if atoms is None else tuple((places[atom.gate], atom.index) for atom in atoms)
+        return Unit(value.name, coded, present=present)
+
+    def _implied(self, name: str, atoms: Guard) -> bool:
+        """Whether a value is there whenever its atoms hold: it hangs on what their gates read, or on an input."""
+        root = self._root(name)
+        if isinstance(self.graph.by_name[root], Input):
+            return True
+        return bool(atoms) and all(self._root(self.graph.by_name[atom.gate].args[0]) == root for atom in atoms or ())
+
+    def _root(self, name: str) -> str:
+        value = self.graph.by_name[name]
+        while isinstance(value, Apply) and len(value.args) == 1:
+            value = self.graph.by_name[value.args[0]]
+        return value.name
+
+
+def price_list(graph: RouteGraph) -> Callable[[Size, str], tuple[list[float], list[float], list[float], list[bool], float]]:
+    """Prices of a graph's working values, in order, for an image size and a convention."""
+
+    def prices(size: Size, name: str) -> tuple[list[float], list[float], list[float], list[bool], float]:
+        convention = CONVENTIONS[name]
+        found = [price(row, convention) for row in ledger(graph, size)]
+        return (
+            [one.expected for one in found],
+            [one.hard for one in found],
+            [one.executed for one in found],
+            [one.always_hard for one in found],
+            convention.open_above,
+        )
+
+    return prices
+
+
+def op_module(op: Op) -> tuple[nn.Module, bool]:
+    """The torch module of an op tree, and whether it is called with the sizes of the frame."""
+    if isinstance(op, Leaf):
+        entry = OPS[op.entry]
+        return factory(entry.factory)(op.channels, **dict(op.args)), entry.targets
+    parts = [op_module(part) for part in op.parts]
+    modules, targets = [module for module, _ in parts], [flag for _, flag in parts]
+    if isinstance(op, Chain):
+        return ChainOp(modules, targets), True
+    return BesideOp(modules, targets, factory(MERGES[op.merge].factory)()), True
+
+
+def coupling(op: Op) -> str | None:
+    """Whether images meet in an op in training: "all" that reach it, or the "active" ones only."""
+    if isinstance(op, Leaf):
+        if OPS[op.entry].statistics != "batch":
+            return None
+        return str(dict(op.args).get("stats", "all"))
+    found = [coupling(part) for part in op.parts]
+    return "all" if "all" in found else "active" if "active" in found else None
+
+
+def factory(name: str | Callable[..., Any]) -> Callable[..., Any]:
+    """The callable that a registry names as `module:attribute`, or is."""
+    if callable(name):
+        return name
+    module, attribute = name.split(":")
+    return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
+
+
+def target_of(name: str) -> str:
+    """Module path of a value: its name, made safe against names that `nn.Module` uses itself."""
+    return ".".join(f"{part}_" if hasattr(nn.Module(), part) else part for part in name.split("."))
+
+
+def _class_name(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_")) or "Space"
+
+
+def reference_cost(graph: RouteGraph, size: Size) -> float:
+    """The cost that budgets divide by: everything open, in the declared convention."""
+    return bounds(graph, size).most_expected
+
+
+__all__ = ["emit", "factory", "op_module", "price_list", "reference_cost", "target_of", "torch"]

@@ -1,0 +1,147 @@
+"""A trained space or net as a folder: `space.route` to read, `space.json` with the bound space, `weights.safetensors`.
+
+Loading compiles the space again and fills in the weights strictly; nothing is unpickled. `space.json` carries the
+digests of the other two files and is written last, so that a folder whose writing was cut short, or of which a file was
+damaged or changed, is refused instead of giving other numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor, nn
+
+import routespace as rs
+from routespace.integrations.fault import fault
+from routespace.space.model import Space
+
+TEXT, DESCRIPTION, WEIGHTS = "space.route", "space.json", "weights.safetensors"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What a folder holds, compiled: `net` names the net whose weights these are, None for the whole space."""
+
+    space: Space
+    module: nn.Module
+    net: str | None
+
+
+def save_artifact(directory: Path | str, space: Space, module: nn.Module, *, net: str | None = None) -> Path:
+    """Write `module`'s weights and what is needed to compile it again; returns the folder.
+
+    `module` is `space` compiled in any form, or its net `net` compiled as `fixed`. Files of an earlier artifact in the
+    folder are replaced, each at once.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    tensors = {name: _own(tensor) for name, tensor in module.state_dict().items()}
+    files = {TEXT: rs.format(space).encode(), WEIGHTS: safetensors.torch.save(tensors)}
+    description = {
+        "format": FORMAT,
+        "parameters": {binding.name: space.parameter(binding.name) for binding in space.parameters},
+        "net": net,
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        "space": json.loads(space.to_json()),
+    }
+    files[DESCRIPTION] = json.dumps(description, indent=2).encode()
+    for name, content in files.items():
+        write_atomically(directory / name, content)
+    return directory
+
+
+def load_artifact(directory: Path | str, form: str | None = None) -> Artifact:
+    """Compile what `save_artifact` wrote, in evaluation mode; the form is `sparse`, for a net `fixed`, unless given.
+
+    Raises `RouteError` RS902 where a file is missing, damaged or changed, and RS903 for a form the weights are not of.
+    """
+    directory = Path(directory)
+    description = _read_description(directory)
+    content = {name: _read_checked(directory / name, digest) for name, digest in description["sha256"].items()}
+    space, net = Space.from_json(json.dumps(description["space"])), description["net"]
+    form = form or ("fixed" if net else "sparse")
+    if (form == "fixed") != (net is not None):
+        held = f"the weights of net `{net}` only" if net else "the weights of a whole space, and of no single net"
+        raise fault("RS903", f"`{directory}` cannot be loaded as {form}", notes=(f"it holds {held}",))
+    module = rs.compile(space, form=form, net=net) if net else rs.compile(space, form=form)
+    try:
+        module.load_state_dict(safetensors.torch.load(content[WEIGHTS]))
+    except (RuntimeError, ValueError, safetensors.SafetensorError) as cause:
+        raise _damaged(directory / WEIGHTS, f"its weights do not fit the space: {cause}") from cause
+    return Artifact(space, module.eval(), net)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put `content` at `path` so that a reader, or a run that is cut short, finds the old file or the new one whole."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+class atomic_path:  # noqa: N801 - used as a verb, like open
+    """A path beside `path` to write to; it takes the place of `path` when the block ends without an error."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Path:
+        handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+        os.close(handle)
+        self.temporary = Path(name)
+        return self.temporary
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.temporary.unlink(missing_ok=True)
+            return
+        with self.temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(self.temporary, self.path)
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """A copy that shares memory with nothing: parameters used at several places are stored at each."""
+    return tensor.detach().cpu().contiguous().clone()
+
+
+def _read_description(directory: Path) -> dict[str, Any]:
+    path = directory / DESCRIPTION
+    try:
+        description = json.loads(_read(path))
+    except ValueError as cause:
+        raise _damaged(path, f"it is not JSON: {cause}") from cause
+    wanted = {"format", "parameters", "net", "sha256", "space"}
+    if not isinstance(description, dict) or not wanted <= description.keys():
+        raise _damaged(path, "it is not the description of a saved space")
+    if description["format"] != FORMAT:
+        raise _damaged(path, f"it is of format {description['format']}, this version reads format {FORMAT}")
+    if not isinstance(description["sha256"], dict) or description["sha256"].keys() != {TEXT, WEIGHTS}:
+        raise _damaged(path, f"it does not describe {TEXT} and {WEIGHTS}")
+    return description
+
+
+def _read_checked(path: Path, digest: str) -> bytes:
+    content = _read(path)
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise _damaged(path, f"its content is not what {DESCRIPTION} was written with")
+    return content
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as cause:
+        raise fault(
+            "RS902", f"`{path}` cannot be read: {cause.strerror}", help="give the folder that training wrote"
+        ) from cause
+
+
+def _damaged(path: Path, why: str) -> Exception:
+    return fault("RS902", f"`{path}` is damaged: {why}", help="train or export it again")

@@ -1,0 +1,130 @@
+"""One call that trains a space, or a net of it, and exports it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from torch import nn
+from torch.utils.data import Dataset
+
+import routespace as rs
+from routespace.integrations.artifact import save_artifact
+from routespace.integrations.scenes import CLASSES, Scenes
+from routespace.integrations.train.checkpoint import AtomicCheckpointIO, SaveLast, check_same_run
+from routespace.integrations.train.data import Pair, StepData
+from routespace.integrations.train.progress import Journal, Row, progress_callbacks, quiet_lightning
+from routespace.integrations.train.recipe import Recipe
+from routespace.integrations.train.task import Segmentation
+from routespace.space.model import Space
+
+UNSEEN = 2**31
+"""Added to the seed of the scenes to train on for those to validate on."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run left: the trained module, its exported `artifact`, the last `checkpoint` and each validation."""
+
+    module: nn.Module
+    artifact: Path
+    checkpoint: Path
+    history: tuple[Row, ...]
+    seconds: float
+
+    @property
+    def miou(self) -> float:
+        """mIoU of the last validation."""
+        return self.history[-1]["val/miou"]
+
+
+def train(
+    space: Space,
+    out_dir: Path | str,
+    *,
+    steps: int,
+    batch_size: int = 16,
+    size: int | tuple[int, int] = 96,
+    lr: float = 0.05,
+    seed: int = 0,
+    warmup: int = 0,
+    net: str | None = None,
+    classes: int = len(CLASSES),
+    train_set: Dataset[Pair] | None = None,
+    val_set: Dataset[Pair] | None = None,
+    workers: int = 0,
+    validations: int = 4,
+    checkpoint_every: int | None = None,
+    resume: Path | str | None = None,
+    progress: bool = True,
+    trainer_args: Mapping[str, Any] | None = None,
+) -> TrainResult:
+    """Train `space` in its dense form, or its net `net` in its fixed form, and export it to `out_dir / "artifact"`.
+
+    The space has one output of `classes` logits. Without `train_set` and `val_set`, both of `(image, label)`, generated
+    scenes of `size` are used. A checkpoint is written every `checkpoint_every` steps (a tenth of the run) and at the
+    end; `resume` names one, or the folder of an earlier run, to go on from: the weights come out as if the run had
+    never stopped. `trainer_args` go to Lightning's `Trainer` and win over what is set here. All files are written
+    below `out_dir`. Raises `RouteError` RS904 where the resumed run had other settings.
+    """
+    recipe = Recipe(steps, batch_size, lr, seed, warmup=warmup)
+    out_dir = Path(out_dir)
+    checkpoint = out_dir / "last.ckpt"
+    run = _describe(recipe, space, net)
+    if resume is not None:
+        resume = Path(resume) / checkpoint.name if Path(resume).is_dir() else Path(resume)
+        check_same_run(resume, run)
+    module = rs.compile(space, form="fixed", net=net, seed=seed) if net else rs.compile(space, form="dense", seed=seed)
+    data = StepData(
+        train_set if train_set is not None else Scenes(steps * batch_size, size, seed),
+        val_set if val_set is not None else Scenes(64, size, seed + UNSEEN),
+        recipe,
+        workers,
+    )
+    task, journal = Segmentation(module, recipe, classes), Journal()
+    out_dir.mkdir(parents=True, exist_ok=True)
+    saving = SaveLast(checkpoint, checkpoint_every or max(1, steps // 10), run)
+    started = time.perf_counter()
+    with quiet_lightning():
+        callbacks = [journal, *progress_callbacks(progress), saving]
+        trainer = _make_trainer(recipe, out_dir, max(1, steps // validations), callbacks, dict(trainer_args or {}))
+        trainer.fit(task, datamodule=data, ckpt_path=resume)
+        if not journal.rows or journal.rows[-1]["step"] < trainer.global_step:
+            trainer.validate(task, datamodule=data, verbose=False)
+    module.eval()
+    artifact = save_artifact(out_dir / "artifact", space, module, net=net)
+    return TrainResult(module, artifact, checkpoint, tuple(journal.rows), time.perf_counter() - started)
+
+
+def _make_trainer(
+    recipe: Recipe, out_dir: Path, validate_every: int, callbacks: list[Callback], wanted: dict[str, Any]
+) -> Trainer:
+    settings: dict[str, Any] = {
+        "default_root_dir": out_dir,
+        "max_steps": recipe.steps,
+        "devices": 1,
+        "gradient_clip_val": recipe.clip,
+        "val_check_interval": validate_every,
+        "check_val_every_n_epoch": None,
+        "num_sanity_val_steps": 0,
+        "use_distributed_sampler": False,
+        "logger": False,
+        "enable_model_summary": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": any(isinstance(one, ProgressBar) for one in callbacks),
+    }
+    settings |= wanted
+    settings["callbacks"] = [*callbacks, *wanted.get("callbacks", ())]
+    settings["plugins"] = [AtomicCheckpointIO(), *wanted.get("plugins", ())]
+    return Trainer(**settings)
+
+
+def _describe(recipe: Recipe, space: Space, net: str | None) -> dict[str, Any]:
+    digest = hashlib.sha256(space.to_json().encode()).hexdigest()
+    return asdict(recipe) | {"space": space.name, "net": net, "digest of the space": digest}

@@ -1,0 +1,81 @@
+"""How a run tells how far it is: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
+
+Row = dict[str, float]
+
+
+class Journal(Callback):
+    """Keeps what each validation found, with its step, across interruptions."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        found = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.rows.append({"step": float(trainer.global_step), **found})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = list(state_dict["rows"])
+
+
+class Lines(Callback):
+    """A line of text every twentieth of the run and after each validation."""
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if trainer.global_step % max(1, trainer.max_steps // 20) == 0:
+            metrics = trainer.callback_metrics
+            _say(f"step {trainer.global_step}/{trainer.max_steps}  loss {metrics['loss']:.3f}")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        found = trainer.callback_metrics
+        costs = "  ".join(f"{name} {found[f'val/{name}_mean'] / 1e6:.2f}" for name in ("expected", "hard", "executed"))
+        _say(f"step {trainer.global_step}/{trainer.max_steps}  mIoU {found['val/miou']:.3f}  M multiply-adds: {costs}")
+
+
+def progress_callbacks(wanted: bool) -> list[Callback]:
+    """A bar where standard output is a terminal, lines where it is not, nothing where not `wanted`."""
+    if not wanted:
+        return []
+    return [RichProgressBar()] if sys.stdout.isatty() else [Lines()]
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's remarks on the machine, on workers and on its own products."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            for remark in REMARKS:
+                warnings.filterwarnings("ignore", message=remark)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+REMARKS = (
+    r".*does not have many workers which may be a bottleneck.*",
+    r".*isinstance\(treespec, LeafSpec\).* is deprecated.*",
+)
+"""Warnings of Lightning that say nothing about the run."""
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

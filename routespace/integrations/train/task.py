@@ -1,0 +1,108 @@
+"""The Lightning module around a compiled space, and what it measures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.nn import functional
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassJaccardIndex
+
+import routespace as rs
+from routespace.integrations.train.data import Pair, mix_seed
+from routespace.integrations.train.recipe import Recipe
+
+
+class Segmentation(LightningModule):
+    """Cross entropy plus the declared budget; on validation mIoU and, over the images, mean, min and max of each cost.
+
+    Noise drawn in a step is a function of the recipe's seed, the step and the device's rank.
+    """
+
+    def __init__(self, module: nn.Module, recipe: Recipe, classes: int) -> None:
+        super().__init__()
+        self.module, self.recipe = module, recipe
+        self.miou = MulticlassJaccardIndex(classes, average="macro", ignore_index=recipe.ignore_index)
+        self.expected, self.hard, self.executed = Spread(), Spread(), Spread()
+
+    @property
+    def costs(self) -> dict[str, Spread]:
+        return {"expected": self.expected, "hard": self.hard, "executed": self.executed}
+
+    @property
+    def done(self) -> float:
+        """The share of training behind this step, from 0 to 1."""
+        return min(self.global_step / self.recipe.steps, 1.0)
+
+    def on_train_batch_start(self, batch: Pair, batch_idx: int) -> None:
+        torch.manual_seed(mix_seed(self.recipe.seed, self.global_step, self.global_rank))
+
+    def training_step(self, batch: Pair, batch_idx: int) -> Tensor:
+        images, labels = batch
+        out = self.module(images)
+        task = functional.cross_entropy(out.output, labels, ignore_index=self.recipe.ignore_index)
+        budget: Tensor = rs.budget_loss(self.module, out, self.done)
+        self.log("loss", task, prog_bar=True)
+        self.log("budget", budget, prog_bar=True)
+        return task + budget
+
+    def validation_step(self, batch: Pair, batch_idx: int) -> None:
+        images, labels = batch
+        out = self.module(images)
+        self.miou.update(out.output.argmax(1), labels)
+        for name, spread in self.costs.items():
+            spread.update(getattr(out.routing.cost, name))
+
+    def on_validation_epoch_end(self) -> None:
+        values = {"val/miou": self.miou.compute()}
+        for name, spread in self.costs.items():
+            values |= {f"val/{name}_{part}": value for part, value in spread.compute().items()}
+            spread.reset()
+        self.miou.reset()
+        self.log_dict(values)
+
+    def configure_optimizers(self) -> Any:
+        recipe = self.recipe
+        optimizer = torch.optim.SGD(
+            self.module.parameters(), recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.lr_factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class Spread(Metric):
+    """Mean, lowest and highest of a number per image, over all images and devices.
+
+    >>> spread = Spread()
+    >>> spread.update(torch.tensor([1.0, 2.0, 6.0]))
+    >>> {part: float(value) for part, value in spread.compute().items()}
+    {'mean': 3.0, 'min': 1.0, 'max': 6.0}
+    """
+
+    full_state_update = False
+    count: Tensor
+    total: Tensor
+    low: Tensor
+    high: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("low", torch.tensor(float("inf"), dtype=torch.float64), dist_reduce_fx="min")
+        self.add_state("high", torch.tensor(float("-inf"), dtype=torch.float64), dist_reduce_fx="max")
+
+    def update(self, values: Tensor) -> None:
+        if values.numel() == 0:
+            return
+        values = values.detach().double()
+        self.count += values.numel()
+        self.total += values.sum()
+        self.low = torch.minimum(self.low, values.min())
+        self.high = torch.maximum(self.high, values.max())
+
+    def compute(self) -> dict[str, Tensor]:
+        return {"mean": (self.total / self.count).float(), "min": self.low.float(), "max": self.high.float()}

@@ -1,0 +1,56 @@
+"""Results for zero inputs, computed once per size and weights."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+import torch
+from torch import Tensor, nn
+
+from routespace.runtime.fold import fingerprint
+
+MOST_BYTES = 512 * 2**20
+
+
+class BlankStore:
+    """Results of ops for inputs that depend on weights and size alone; the least recently used go first.
+
+    Kept in inference without gradients only. An entry holds its input too, so that the input's identity, which is
+    part of the key, stays that of the computation remembered.
+    """
+
+    def __init__(self) -> None:
+        self.entries: OrderedDict[Hashable, tuple[Tensor, Tensor | None]] = OrderedDict()
+        self.bytes = 0
+
+    def get(self, op: nn.Module, x: Tensor, make: Callable[[], Tensor]) -> tuple[Tensor, bool]:
+        """The result of `op` for `x`, and whether it had to be made."""
+        if torch.is_grad_enabled() or op.training:
+            return make(), True
+        key = (id(op), id(x), fingerprint(op))
+        found = self.lookup(key)
+        return (found, False) if found is not None else (self.keep(key, make(), x), True)
+
+    def constant(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+        """A tensor that depends on `key` alone."""
+        found = self.lookup(key)
+        return found if found is not None else self.keep(key, make(), None)
+
+    def lookup(self, key: Hashable) -> Tensor | None:
+        found = self.entries.get(key)
+        if found is None:
+            return None
+        self.entries.move_to_end(key)
+        return found[0]
+
+    def keep(self, key: Hashable, value: Tensor, source: Tensor | None) -> Tensor:
+        self.entries[key] = (value, source)
+        self.bytes += value.nbytes
+        while self.bytes > MOST_BYTES and len(self.entries) > 1:
+            _, (old, _) = self.entries.popitem(last=False)
+            self.bytes -= old.nbytes
+        return value
+
+    def __deepcopy__(self, memo: dict[int, object]) -> BlankStore:
+        return BlankStore()

@@ -1,0 +1,42 @@
+"""Budgets: the loss that keeps the expected cost of a space near a share of its maximum."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from routespace.graph.ir import Budget
+from routespace.graph.ledger import bounds
+from routespace.runtime.result import Outcome
+
+
+def budget_loss(module: nn.Module, outcome: Outcome, progress: float) -> Tensor:
+    """Loss of the budget that the space of a compiled `module` declares, a scalar.
+
+    `progress` in [0, 1] is the share of training done: before the budget's start the loss is 0, over its ramp it
+    grows to its weight. The expected cost, averaged over the batch, is compared with that of the whole space at the
+    size of the images just run. A space without a budget, or an empty batch, costs 0. (Li et al., CVPR 2020, the
+    budget constraint; `ratio` is that of Song et al., NeurIPS 2020.)
+    """
+    graph = module.routespace
+    budget: Budget | None = graph.policies.budget
+    expected = outcome.routing.cost.expected
+    if budget is None or expected.shape[0] == 0 or progress < budget.start:
+        return expected.sum() * 0.0
+    whole = bounds(graph, outcome.size, outcome.routing.cost.convention).most_expected
+    ratio = expected.mean() / whole
+    return ramp(budget, progress) * budget.weight * _shape(budget, ratio)
+
+
+def ramp(budget: Budget, progress: float) -> float:
+    """Share of its weight that a budget has at `progress`."""
+    if progress < budget.start:
+        return 0.0
+    return 1.0 if budget.ramp == 0 else min(1.0, (progress - budget.start) / budget.ramp)
+
+
+def _shape(budget: Budget, ratio: Tensor) -> Tensor:
+    if budget.kind == "square":
+        return (ratio - budget.target) ** 2
+    if budget.kind == "hinge":
+        return (ratio - budget.target).clamp_min(0.0)
+    return ratio

@@ -1,0 +1,109 @@
+"""The export form: one graph without Python branches. Closed paths run on zero rows.
+
+A stream is a `Flow`, as in the dense form; guarded work gathers the images that need it, runs on those rows and
+scatters them back. Norms of the batch are the affine maps they are in inference.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from routespace.runtime import dense
+from routespace.runtime.dense import Atoms, Decision, Flow, both, needed, select
+from routespace.runtime.fold import scale_and_shift
+from routespace.runtime.frame import Frame
+from routespace.runtime.layers import BatchNorm
+from routespace.runtime.tree import run
+
+tally = "needed"
+presence = dense.presence
+
+Source = dense.Source
+Sink = dense.Sink
+Merge = dense.Merge
+Gather = dense.Gather
+
+
+class AffineNorm(BatchNorm):
+    """Batch norm in inference, written as the affine map it is (training is refused by the form)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale, shift = scale_and_shift(self)
+        return x * scale.to(x.dtype).view(1, -1, 1, 1) + shift.to(x.dtype).view(1, -1, 1, 1)
+
+
+def prepare(op: nn.Module) -> nn.Module:
+    """`op` with its batch norms turned affine, in place; parameters and names stay."""
+    for part in op.modules():
+        if isinstance(part, BatchNorm):
+            part.__class__ = AffineNorm
+    return op
+
+
+def on_rows(op: nn.Module, x: Tensor, mask: Tensor | None, frame: Frame, targets: bool) -> Tensor:
+    """`op` on the rows that `mask` holds for; the other rows are zeros."""
+    if mask is None:
+        return run(op, x, frame.sizes, targets)
+    picked = mask.nonzero().squeeze(1)
+    part = run(op, x.index_select(0, picked), frame.sizes, targets)
+    return part.new_zeros(x.shape[0], *part.shape[1:]).index_copy(0, picked, part)
+
+
+class Apply(nn.Module):
+    def __init__(self, op: nn.Module, targets: bool, coupled: str | None, atoms: Atoms | None) -> None:
+        super().__init__()
+        self.op, self.targets, self.atoms = prepare(op), targets, atoms
+
+    def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> Flow:
+        mask = both(x.present, needed(self.atoms, decisions))
+        return Flow(on_rows(self.op, x.value, mask, frame, self.targets), x.present)
+
+
+class Gate(dense.Gate):
+    def __init__(
+        self,
+        body: nn.Module,
+        targets: bool,
+        activation: nn.Module,
+        routes: tuple[str, ...],
+        below: float,
+        coupled: bool,
+    ) -> None:
+        super().__init__(prepare(body), targets, activation, routes, below, coupled)
+
+    def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> Decision:
+        wanted = both(x.present, needed(self.atoms, decisions))
+        if self.control.forced is not None:
+            weights = self.control.weights(frame.batch, x.value)
+            return self.decide(weights, ~(weights <= 0), wanted, weights, consulted=False)
+        logits = on_rows(self.body, x.value, wanted, frame, self.targets).flatten(1)
+        weights, opened = self.activation(logits)
+        return self.decide(weights, opened, wanted, logits, consulted=True)
+
+
+class Route(nn.Module):
+    def __init__(
+        self,
+        op: nn.Module,
+        targets: bool,
+        coupled: str | None,
+        index: int,
+        passes: bool,
+        zeros: tuple[bool, bool],
+    ) -> None:
+        super().__init__()
+        self.op, self.targets, self.index = prepare(op), targets, index
+        self.passes, self.zeros = passes, zeros[0]
+
+    def forward(self, frame: Frame, source: Flow, decision: Decision, *closed: Flow) -> Flow:
+        opened = decision.open[:, self.index]
+        mask = opened if source.present is None else opened & source.present
+        made = on_rows(self.op, source.value, mask, frame, self.targets)
+        value = made * decision.weights[:, self.index].to(made.dtype).view(-1, 1, 1, 1)
+        present = mask | (decision.active & ~opened) if self.zeros else mask
+        if self.passes:
+            shut = both(decision.reached & ~decision.active, closed[0].present)
+            assert shut is not None
+            value = select(shut, closed[0].value, value)
+            present = present | shut
+        return Flow(value, present)

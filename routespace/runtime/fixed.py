@@ -1,0 +1,81 @@
+"""The fixed form: a net, its gates gone. A stream is a tensor of the whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import torch
+from torch import Tensor, nn
+
+from routespace.runtime.fold import Plan
+from routespace.runtime.frame import Frame
+from routespace.runtime.merges import Merger
+
+tally = "all"
+
+
+class Apply(nn.Module):
+    def __init__(self, op: nn.Module, targets: bool, coupled: str | None, atoms: object) -> None:
+        super().__init__()
+        self.op = op
+        self.plan = Plan(op, targets)
+
+    def forward(self, frame: Frame, x: Tensor) -> Tensor:
+        return self.plan(x, frame.sizes)
+
+
+class Gather(nn.Module):
+    def __init__(self, op: nn.Module, targets: bool, shapes: Sequence[tuple[int, Fraction]]) -> None:
+        super().__init__()
+        self.op, self.targets = op, targets
+
+    def forward(self, frame: Frame, *streams: Tensor) -> Tensor:
+        made = self.op(list(streams), frame.sizes) if self.targets else self.op(list(streams))
+        assert isinstance(made, Tensor)
+        return made
+
+
+class Merge(nn.Module):
+    def __init__(
+        self,
+        merger: Merger,
+        neutral: float,
+        always: tuple[bool, bool],
+        kind: str,
+        shapes: Sequence[tuple[int, Fraction]],
+    ) -> None:
+        super().__init__()
+        self.merger = merger
+
+    def forward(self, frame: Frame, *streams: Tensor) -> Tensor:
+        return self.merger(streams)
+
+
+class Blank(nn.Module):
+    """Zeros of the size that streams of a stride have."""
+
+    def __init__(self, channels: int, stride: Fraction) -> None:
+        super().__init__()
+        self.channels, self.stride = channels, stride
+
+    def forward(self, frame: Frame) -> Tensor:
+        size = frame.sizes[self.stride]
+        return torch.zeros(frame.batch, self.channels, *size, dtype=frame.dtype, device=frame.images.device)
+
+
+class Sink(nn.Module):
+    def __init__(self, channels: int, stride: Fraction) -> None:
+        super().__init__()
+
+    def forward(self, frame: Frame, x: Tensor) -> Tensor:
+        return x
+
+
+class Source(nn.Module):
+    def forward(self, frame: Frame) -> Tensor:
+        return frame.images if torch.is_grad_enabled() else frame.images.contiguous(memory_format=torch.channels_last)
+
+
+def presence(frame: Frame, stream: Tensor) -> Tensor | None:
+    return None

@@ -1,0 +1,144 @@
+"""A case: one space with weights and images, made of a few numbers so that it can be printed, repeated and shrunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from routespace.graph.build import build
+from routespace.graph.ir import Gate, RouteGraph
+from routespace.language.load import loads
+from routespace.space.model import Space
+from routespace.testing.dice import Dice, SeededDice
+from routespace.testing.oracle.evaluate import graph_modules
+from routespace.testing.oracle.sizes import leaf_paths
+from routespace.testing.spaces import write_space
+
+State: TypeAlias = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Case:
+    """The text of a space, the seed of its weights and how much they open, and the images.
+
+    `tilt` moves the logits of all gates: below 0 most routes close. `image_seed` gives image i whatever the batch is.
+    """
+
+    text: str
+    weight_seed: int = 0
+    tilt: float = 0.0
+    batch: int = 2
+    height: int = 64
+    width: int = 64
+    image_seed: int = 0
+
+    @cached_property
+    def space(self) -> Space:
+        return loads(self.text)
+
+    @cached_property
+    def graph(self) -> RouteGraph:
+        return build(self.space)
+
+    @cached_property
+    def net(self) -> str | None:
+        """The first net that the text declares."""
+        return self.space.nets[0].name if self.space.nets else None
+
+    @cached_property
+    def state(self) -> State:
+        """Weights in float64."""
+        return random_state(self.graph, self.weight_seed, self.tilt)
+
+    @cached_property
+    def images(self) -> Tensor:
+        """(batch, C, height, width) in float64."""
+        channels = next(value.channels for value in self.graph.values if not value.args and hasattr(value, "channels"))
+        return random_images(channels, self.batch, self.height, self.width, self.image_seed)
+
+    def __str__(self) -> str:
+        numbers = ", ".join(
+            f"{name}={getattr(self, name)!r}"
+            for name in ("weight_seed", "tilt", "batch", "height", "width", "image_seed")
+        )
+        return f'Case("""{self.text}""", {numbers})'
+
+
+def random_case(seed: int) -> Case:
+    """The case of a seed: the same space, weights and images every time.
+
+    >>> random_case(7).text == random_case(7).text
+    True
+    """
+    return roll_case(SeededDice(seed))
+
+
+def roll_case(dice: Dice) -> Case:
+    """A case by the choices of `dice`."""
+    text = write_space(dice)
+    odd = dice.chance(40)
+    height, width = (dice.number(64, 95) if odd else dice.pick((64, 96)) for _ in range(2))
+    return Case(
+        text,
+        weight_seed=dice.number(0, 10**6),
+        tilt=dice.pick((0.0, -0.3, 0.5, -1.0)),
+        batch=dice.pick((2, 1, 3, 2, 3, 1, 0, 2, 3, 1)),
+        height=height,
+        width=width,
+        image_seed=dice.number(0, 10**6),
+    )
+
+
+def random_state(graph: RouteGraph, seed: int, tilt: float = 0.0) -> State:
+    """Weights for every name of `graph` in float64: norms with statistics of their own, gates that differ by image.
+
+    The last convolution of each gate gets larger weights and a bias around `tilt`, so that a good share of the routes
+    closes, and some for some images only.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    state: State = {}
+    for path, module in graph_modules(graph).items():
+        for name, tensor in module.state_dict().items():
+            state[f"{path}.{name}"] = _random(name.rsplit(".", 1)[-1], tensor, generator)
+    for value in graph.values:
+        if isinstance(value, Gate):
+            convs = [path for path, leaf in leaf_paths(f"{value.name}.body", value.body) if leaf.entry == "conv"]
+            if convs:
+                _spread(state, convs[-1], tilt, generator)
+    return state
+
+
+def _random(kind: str, like: Tensor, generator: torch.Generator) -> Tensor:
+    if not like.is_floating_point():
+        return like.clone()
+    noise = torch.randn(like.shape, generator=generator, dtype=torch.float64)
+    if kind == "running_var":
+        return 0.5 + noise.abs()
+    if like.dim() > 1:
+        fan_in = like[0].numel()
+        return noise * (1.5 / fan_in) ** 0.5
+    return 1 + 0.3 * noise if kind == "weight" else 0.3 * noise
+
+
+def _spread(state: State, path: str, tilt: float, generator: torch.Generator) -> None:
+    weight = state[f"{path}.weight"]
+    state[f"{path}.weight"] = weight * 2
+    if f"{path}.bias" in state:
+        noise = torch.randn(weight.shape[0], generator=generator, dtype=torch.float64)
+        extreme = torch.rand((), generator=generator) < 0.2
+        state[f"{path}.bias"] = noise * (3.0 if extreme else 0.7) + tilt
+
+
+def random_images(channels: int, batch: int, height: int, width: int, seed: int) -> Tensor:
+    """Noise of different strength and brightness (batch, C, H, W); image i depends on `seed` and i only."""
+    images = []
+    for index in range(batch):
+        generator = torch.Generator().manual_seed(seed * 1000 + index)
+        noise = torch.randn(channels, height, width, generator=generator, dtype=torch.float64)
+        strength, light = torch.randn(2, generator=generator, dtype=torch.float64).tolist()
+        images.append(noise * abs(strength) + 1.5 * light)
+    return torch.stack(images) if images else torch.zeros(0, channels, height, width, dtype=torch.float64)
