@@ -175,7 +175,10 @@ class Resolver:
             return resolved[0]
         shapes = tuple(out for _, out in resolved)
         check_merge(merge, shapes, [term.span for term in terms], span)
-        return Beside(tuple(op for op, _ in resolved), merge), MERGES[merge].shape(shapes)
+        parts: list[Op] = []
+        for op, _ in resolved:
+            parts.extend(op.parts if isinstance(op, Beside) and op.merge == merge else (op,))
+        return Beside(tuple(parts), merge), MERGES[merge].shape(shapes)
 
     def _named(
         self, name: str, args: tuple[Arg, ...], env: Env, shape: Shape, span: Span | None

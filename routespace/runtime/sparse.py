@@ -168,6 +168,11 @@ def assemble(rows: Rows, images: tuple[int, ...], frame: Frame, channels: int, s
     return torch.cat([found[image] for image in images])
 
 
+def laid_out(images: Tensor) -> Tensor:
+    """Images in the memory format of inference plans."""
+    return images.contiguous(memory_format=torch.channels_last)
+
+
 def blank(frame: Frame, channels: int, stride: Fraction) -> Tensor:
     """Zeros of one image at a stride."""
     size = frame.sizes[stride]
@@ -370,7 +375,7 @@ class Source(nn.Module):
     def forward(self, frame: Frame) -> Rows:
         if not frame.batch:
             return Rows(())
-        images = frame.images.contiguous(memory_format=torch.channels_last)
+        images = frame.images if torch.is_grad_enabled() else laid_out(frame.images)
         return Rows((Piece(images, tuple(range(frame.batch))),))
 
 
