@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -120,8 +121,8 @@ def _random(kind: str, like: Tensor, generator: torch.Generator) -> Tensor:
         return 0.5 + noise.abs()
     if like.dim() > 1:
         fan_in = like[0].numel()
-        return noise * (1.5 / fan_in) ** 0.5
-    return 1 + 0.3 * noise if kind == "weight" else 0.3 * noise
+        return noise * math.sqrt(1.5 / fan_in)
+    return 0.3 * noise + (1.0 if kind == "weight" else 0.0)
 
 
 def _spread(state: State, path: str, tilt: float, generator: torch.Generator) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from hypothesis import strategies as st
 
@@ -23,7 +23,7 @@ class DrawnDice:
         return self._draw(st.integers(low, high))
 
     def pick(self, options: Sequence[T]) -> T:
-        return cast(T, options[self._draw(st.integers(0, len(options) - 1))])
+        return options[self._draw(st.integers(0, len(options) - 1))]
 
     def chance(self, percent: int) -> bool:
         return self._draw(st.integers(0, 99)) >= 100 - percent

@@ -9,7 +9,21 @@ from typing import Any, TypeAlias, cast
 import torch
 from torch import Tensor, nn
 
-from routespace.graph.ir import Apply, Beside, Chain, Gate, Input, Leaf, Merge, Op, Output, Route, RouteGraph, Zero
+from routespace.graph.ir import (
+    Apply,
+    Beside,
+    Chain,
+    Gate,
+    Input,
+    Leaf,
+    Merge,
+    Op,
+    Output,
+    Route,
+    RouteGraph,
+    Value,
+    Zero,
+)
 from routespace.runtime.layers import BatchNorm
 from routespace.space.registry import OPS
 from routespace.testing.oracle.decide import Decision, decide, decide_forced
@@ -64,6 +78,7 @@ class Evaluation:
         self.count = len(images)
         self.live = graph.policies.live_training if training else graph.policies.live_inference
         self.streams: dict[str, Stream] = {}
+        self.blank: dict[str, list[bool]] = {}
         self.decisions: dict[str, list[Decision | None]] = {}
         self.counted: list[bool] = []
         for value in graph.values:
@@ -73,6 +88,22 @@ class Evaluation:
                 self.streams[value.name] = [None] * self.count
             else:
                 self.streams[value.name] = self._stream(value)
+            self.blank[value.name] = [self._is_blank(value, image) for image in range(self.count)]
+
+    def _is_blank(self, value: Value, image: int) -> bool:
+        """Whether a stream is made of nothing but zeros that stand for shut routes, or for what never arrived."""
+        if self.streams[value.name][image] is None:
+            return False
+        match value:
+            case Merge():
+                return all(self.blank[arg][image] for arg in value.args if self.streams[arg][image] is not None)
+            case Route():
+                decision = self.decisions[value.gate][image]
+                assert decision is not None
+                if decision.closed:
+                    return value.closed is not None and self.blank[value.closed][image]
+                return not decision.is_open(value.index)
+        return isinstance(value, Zero)
 
     def _stream(self, value: Input | Apply | Merge | Route | Zero | Output) -> Stream:
         match value:

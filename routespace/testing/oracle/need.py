@@ -33,9 +33,9 @@ def needs_of(
 ) -> dict[str, Need]:
     """The need of one image by value name.
 
-    A route needs its source where it is open, and what it passes on where its gate is closed; a consulted gate and
-    every other reader need what they read. A forced gate reads nothing. A weight counts above `open_above`, where that
-    is 0 whenever its route is open.
+    A route needs its source where it is open, and what it passes on where its gate is closed; a gate that is consulted
+    or forced and every other reader need what they read, be it only to find nothing there. A weight counts above
+    `open_above`, where that is 0 whenever its route is open.
     """
     zero, one = like.new_zeros(()), like.new_ones(())
     none, whole = Need(False, False, zero), Need(True, True, one)
@@ -57,9 +57,7 @@ def needs_of(
             elif decision.closed and value.closed is not None:
                 found[value.closed] |= mine
         elif isinstance(value, Gate):
-            decision = decisions[value.name][image]
-            if decision is not None and not decision.forced:
-                found[value.args[0]] |= whole
+            found[value.args[0]] |= whole
         else:
             for arg in value.args:
                 found[arg] |= mine

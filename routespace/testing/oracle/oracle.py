@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from routespace.graph.ir import Gate, Output, Route, RouteGraph
+from routespace.graph.ir import Gate, Merge, Output, Route, RouteGraph
 from routespace.space.conventions import CONVENTIONS
 from routespace.testing.oracle.decide import Decision
 from routespace.testing.oracle.evaluate import Evaluation, Forced, Stream, graph_modules
@@ -34,15 +34,17 @@ class OracleResult:
     """What the oracle found.
 
     `weights` and `logits` are (N,) by node and route, NaN where the gate was not consulted for the image (logits also
-    where the gate was forced); `margins` is (N,) by gate. `closed`, `opened` and `consulted` tell per gate and image
-    what was decided. `present` and `computed` say per value and image whether it is something and whether it was
-    needed (for a route: needed and open). `state` holds the buffers after a training run.
+    where the gate was forced); `margins` is (N,) by gate. `closed` and `consulted` tell per gate and image what was
+    decided. `present`, `blank` and `computed` say per value and image whether it is something, whether it is nothing
+    but the zeros of shut routes, and whether it was needed (for a route: needed and open). `state` holds the buffers
+    after a training run.
     """
 
     graph: RouteGraph
     size: tuple[int, int]
     outputs: dict[str, Tensor]
     streams: dict[str, Stream]
+    blank: dict[str, list[bool]]
     decisions: dict[str, list[Decision | None]]
     computed: dict[str, tuple[bool, ...]]
     state: dict[str, Tensor]
@@ -94,12 +96,13 @@ class OracleResult:
             for name, decisions in self.decisions.items()
         }
 
-    def zero_reached(self, gate: str) -> tuple[bool, ...]:
-        """Per image: the gate was consulted on a stream that is zero everywhere."""
-        read = self.streams[self.graph.by_name[gate].args[0]]
+    @property
+    def zero_reached(self) -> tuple[bool, ...]:
+        """Per image: some node was entered by nothing but the zeros of shut routes."""
+        entries = [value.name for value in self.graph.values if isinstance(value, Merge) and value.arrives]
         return tuple(
-            asked and x is not None and not bool(x.detach().any())
-            for asked, x in zip(self.computed[gate], read, strict=True)
+            any(self.computed[name][image] and self.blank[name][image] for name in entries)
+            for image in range(self.count)
         )
 
     def cost(self, convention: str = "macs") -> Costs:
@@ -208,7 +211,15 @@ class Oracle:
             for name, tensor in module.state_dict().items()
         }
         return OracleResult(
-            self.graph, size, outputs, evaluation.streams, evaluation.decisions, computed, state, given[:, 0, 0, 0]
+            self.graph,
+            size,
+            outputs,
+            evaluation.streams,
+            evaluation.blank,
+            evaluation.decisions,
+            computed,
+            state,
+            given[:, 0, 0, 0],
         )
 
     def _evaluate(self, planned: Plan, images: Tensor, forced: Forced) -> Evaluation:

@@ -8,10 +8,10 @@ from fractions import Fraction
 
 from routespace.graph.ir import Apply, Beside, Chain, Gate, Input, Leaf, Merge, Op, Output, Route, RouteGraph, Zero
 from routespace.space.registry import OPS
-from routespace.space.shape import Shape
+from routespace.space.shape import Shape, Stride
 
 Size = tuple[int, int]
-_IMAGE = Fraction(1)
+_IMAGE: Stride = 1
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Extent:
     """Channels, stride, height and width of one value for one image."""
 
     channels: int
-    stride: Fraction
+    stride: Stride
     height: int
     width: int
 
@@ -48,7 +48,7 @@ class Plan:
 
     extents: dict[str, Extent]
     steps: dict[str, tuple[Step, ...]]
-    sizes: dict[Fraction, Size]
+    sizes: dict[Stride, Size]
 
 
 def leaf_paths(path: str, op: Op) -> list[tuple[str, Leaf]]:
@@ -74,7 +74,7 @@ def plan(graph: RouteGraph, size: Size, padded: bool = False) -> Plan:
     `padded` counts as the released dynamic-routing code does: a window op gives ceil(size / stride) positions whatever
     its padding is.
     """
-    sizes: dict[Fraction, Size] = {_IMAGE: size}
+    sizes: dict[Stride, Size] = {_IMAGE: size}
     extents: dict[str, Extent] = {}
     steps: dict[str, tuple[Step, ...]] = {}
     for value in graph.values:
@@ -102,7 +102,7 @@ def plan(graph: RouteGraph, size: Size, padded: bool = False) -> Plan:
     return Plan(extents, steps, sizes)
 
 
-def size_at(stride: Fraction, sizes: Mapping[Fraction, Size]) -> Size:
+def size_at(stride: Stride, sizes: Mapping[Stride, Size]) -> Size:
     """Height and width of streams of a stride; where none is known, the image's divided and rounded up."""
     if stride in sizes:
         return sizes[stride]
@@ -120,7 +120,7 @@ def _merged(kind: str, inputs: Sequence[Extent]) -> Extent:
 
 
 def _op(
-    op: Op, path: str, inputs: Sequence[Extent], sizes: Mapping[Fraction, Size], padded: bool, found: list[Step]
+    op: Op, path: str, inputs: Sequence[Extent], sizes: Mapping[Stride, Size], padded: bool, found: list[Step]
 ) -> Extent:
     if isinstance(op, Chain):
         (current,) = inputs
@@ -135,7 +135,7 @@ def _op(
     return output
 
 
-def _leaf(leaf: Leaf, inputs: Sequence[Extent], sizes: Mapping[Fraction, Size], padded: bool) -> Extent:
+def _leaf(leaf: Leaf, inputs: Sequence[Extent], sizes: Mapping[Stride, Size], padded: bool) -> Extent:
     args = dict(leaf.args)
     x = inputs[0]
     match leaf.entry:
@@ -168,7 +168,7 @@ def _windows(length: int, args: Mapping[str, int | None], padded: bool) -> int:
     return len(range(0, length + 2 * pad - reach, stride))
 
 
-def _registered(leaf: Leaf, inputs: Sequence[Extent], sizes: Mapping[Fraction, Size]) -> Extent:
+def _registered(leaf: Leaf, inputs: Sequence[Extent], sizes: Mapping[Stride, Size]) -> Extent:
     """An op the oracle does not know has the shape it was registered with."""
     entry = OPS[leaf.entry]
     args = dict(leaf.args)

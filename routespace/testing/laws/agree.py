@@ -1,0 +1,131 @@
+"""Law 1: the same weights and images give the same outputs and the same routing in every form."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from routespace.compile import compile as compile_space
+from routespace.graph.nets import hold
+from routespace.runtime.control import forcing
+from routespace.runtime.result import Outcome
+from routespace.testing.laws.subject import FORMS, ROUNDING, TOLERANCE, Form, Subject, distance
+
+ByNode = dict[str, dict[str, Tensor]]
+
+
+def forms_agree(subject: Subject, forms: tuple[Form, ...] = FORMS) -> None:
+    """Every form agrees with the oracle in float64: outputs, weights, logits and costs, image by image."""
+    for form in forms:
+        agrees_with_oracle(subject, form, subject.run(form), torch.float64)
+
+
+def agrees_with_oracle(subject: Subject, form: str, outcome: Outcome, dtype: torch.dtype) -> None:
+    """A free run may differ from the oracle only from a decision whose margin is below the rounding of `dtype`."""
+    wanted, tolerance = subject.oracle, TOLERANCE[dtype]
+    sure = [image for image in range(wanted.count) if not _excused(subject, form, outcome, image, ROUNDING[dtype])]
+    if len(sure) == wanted.count:
+        _shapes(subject, form, outcome)
+    for key, output in subject.outputs(outcome).items():
+        error = distance(output[sure], wanted.outputs[key][sure])
+        if error > tolerance:
+            raise subject.fail("forms agree", f"output `{key}` of {form} is {error:.2g} from the oracle")
+    for what, found, right in (
+        ("weights", outcome.routing.weights, wanted.weights),
+        ("logits", outcome.routing.logits, wanted.logits),
+    ):
+        _routing(subject, form, what, found, right, sure, tolerance)
+    if dtype == torch.float64:
+        costs_agree(subject, form, outcome, sure)
+
+
+def costs_agree(subject: Subject, form: str, outcome: Outcome, images: list[int]) -> None:
+    """Expected and hard cost of `images` are the oracle's, under `macs` and the convention that the space declares."""
+    for convention in dict.fromkeys(("macs", subject.graph.policies.cost)):
+        found, right = outcome.routing.cost.under(convention), subject.oracle.cost(convention)
+        for kind, have, want in (("expected", found.expected, right.expected), ("hard", found.hard, right.hard)):
+            if distance(have.detach()[images], want[images]) > 1e-6:
+                raise subject.fail(
+                    "forms agree", f"{kind} cost ({convention}) of {form} is {have.tolist()}, not {want.tolist()}"
+                )
+
+
+def _shapes(subject: Subject, form: str, outcome: Outcome) -> None:
+    found = {key: tuple(output.shape) for key, output in subject.outputs(outcome).items()}
+    right = {key: tuple(output.shape) for key, output in subject.oracle.outputs.items()}
+    if found != right:
+        raise subject.fail("forms agree", f"outputs of {form} have shapes {found}, not {right}")
+
+
+def _excused(subject: Subject, form: str, outcome: Outcome, image: int, rounding: float) -> bool:
+    """Whether the first decision of an image that falls differently was too close to call."""
+    wanted = subject.oracle
+    for gate in subject.graph.gates:
+        for route in gate.routes:
+            found = outcome.routing.weights[gate.node][route][image]
+            right = wanted.weights[gate.node][route][image]
+            if _decision(found) == _decision(right):
+                continue
+            if float(wanted.margins[gate.name][image]) < rounding:
+                return True
+            raise subject.fail(
+                "forms agree",
+                f"image {image} has {float(found):g} on `{gate.node}.{route}` in {form} and {float(right):g} in the "
+                f"oracle, by a margin of {float(wanted.margins[gate.name][image]):g}",
+            )
+    return False
+
+
+def _decision(weight: Tensor) -> str:
+    return "unreached" if bool(torch.isnan(weight)) else "open" if float(weight) > 0 else "shut"
+
+
+def _routing(
+    subject: Subject, form: str, what: str, found: ByNode, right: ByNode, images: list[int], tolerance: float
+) -> None:
+    if {node: set(routes) for node, routes in found.items()} != {node: set(routes) for node, routes in right.items()}:
+        raise subject.fail("forms agree", f"{what} of {form} name other routes than the oracle's")
+    for node, routes in right.items():
+        for route, wanted in routes.items():
+            if distance(found[node][route][images], wanted[images]) > 10 * tolerance:
+                raise subject.fail(
+                    "forms agree",
+                    f"{what} of `{node}.{route}` in {form} are {found[node][route].tolist()}, not {wanted.tolist()}",
+                )
+
+
+def replays_agree(subject: Subject, dtype: torch.dtype, forms: tuple[Form, ...] = FORMS) -> None:
+    """With the oracle's decisions replayed, forms in `dtype` give the oracle's outputs."""
+    decisions = {
+        node: {route: weight.nan_to_num().to(dtype) for route, weight in routes.items()}
+        for node, routes in subject.oracle.weights.items()
+    }
+    for form in forms:
+        module = subject.form(form, dtype)
+        with torch.no_grad(), forcing(module, decisions):
+            outcome = module(subject.case.images.to(dtype))
+        for key, output in subject.outputs(outcome).items():
+            if output.dtype != dtype:
+                raise subject.fail("replays agree", f"output `{key}` of {form} in {dtype} is {output.dtype}")
+            error = distance(output, subject.oracle.outputs[key])
+            if error > TOLERANCE[dtype]:
+                raise subject.fail("replays agree", f"output `{key}` of {form} in {dtype} is off by {error:.2g}")
+
+
+def fixed_agrees(subject: Subject) -> None:
+    """A net compiled alone is the space with its gates forced to the net; its names are a subset of the space's."""
+    if subject.case.net is None:
+        return
+    held = hold(subject.graph, subject.case.net).weights
+    forced = {gate.node: dict(zip(gate.routes, held[gate.name], strict=True)) for gate in subject.graph.gates}
+    fixed = compile_space(subject.graph, form="fixed", net=subject.case.net).double().eval()
+    fixed.load_state_dict({name: subject.case.state[name] for name in fixed.state_dict()}, strict=True)
+    dense = subject.form("dense")
+    with torch.no_grad():
+        alone = fixed(subject.case.images)
+        with forcing(dense, forced):
+            forced_outcome = dense(subject.case.images)
+    for key, output in subject.outputs(alone).items():
+        error = distance(output, subject.outputs(forced_outcome)[key])
+        if error > TOLERANCE[torch.float64]:
+            raise subject.fail("fixed agrees", f"output `{key}` of the net is {error:.2g} from the space forced to it")

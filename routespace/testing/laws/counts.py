@@ -1,0 +1,46 @@
+"""Law 5: costs are what an outside counter counts."""
+
+from __future__ import annotations
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from routespace.runtime.control import forcing
+from routespace.testing.laws.skip import random_weights
+from routespace.testing.laws.subject import FORMS, Form, Subject, distance
+
+
+def executed_is_counted(subject: Subject, forms: tuple[Form, ...] = FORMS) -> None:
+    """Executed multiply-adds are those that torch's own counter saw; they exceed the hard cost in dense only."""
+    for form in forms:
+        module = subject.form(form)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            cost = module(subject.case.images).routing.cost.under("macs")
+        counted = counter.get_total_flops() / 2
+        executed = float(cost.executed.sum())
+        if abs(executed - counted) > 1e-6 * max(counted, 1.0):
+            raise subject.fail(
+                "executed is counted", f"{form} says it executed {executed:.0f}, {counted:.0f} were counted"
+            )
+        if form != "dense":
+            _is_exact(subject, form, float(cost.hard.sum()), executed)
+
+
+def _is_exact(subject: Subject, form: str, hard: float, executed: float) -> None:
+    """Skipping forms execute the hard cost; sparse less where what is reached by zeros only is computed once."""
+    spared = form == "sparse" and any(subject.oracle.zero_reached)
+    if executed > hard * (1 + 1e-9) or (executed < hard * (1 - 1e-9) and not spared):
+        raise subject.fail("executed is counted", f"{form} executed {executed:.0f} where the hard cost is {hard:.0f}")
+
+
+def expected_is_hard_when_decided(subject: Subject, forms: tuple[Form, ...] = FORMS) -> None:
+    """With every gate forced to 0 or 1, the expected cost is the hard cost."""
+    forced = random_weights(subject.graph, subject.case.image_seed)
+    for form in forms:
+        module = subject.form(form)
+        with torch.no_grad(), forcing(module, forced):
+            cost = module(subject.case.images).routing.cost.under("macs")
+        if distance(cost.expected, cost.hard) > 1e-9:
+            raise subject.fail(
+                "expected is hard", f"{form} with gates of 0 and 1: {cost.expected.tolist()}, not {cost.hard.tolist()}"
+            )

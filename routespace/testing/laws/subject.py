@@ -1,0 +1,82 @@
+"""What a law looks at: one case, its compiled forms and what the oracle says about it, each made once."""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor, fx
+
+from routespace.compile import compile as compile_space
+from routespace.graph.ir import RouteGraph
+from routespace.runtime.result import Outcome
+from routespace.testing.cases import Case
+from routespace.testing.oracle import Oracle, OracleResult
+
+Form = Literal["dense", "sparse", "export"]
+FORMS: tuple[Form, ...] = ("dense", "sparse", "export")
+
+TOLERANCE = {torch.float64: 1e-8, torch.float32: 2e-3, torch.bfloat16: 0.3}
+"""Largest error asked for, relative to the largest magnitude, by dtype."""
+
+ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 0.5}
+"""A decision whose margin is below this may fall differently in this dtype."""
+
+
+class LawViolation(AssertionError):  # noqa: N818  (a law is violated; nothing went wrong)
+    """A law does not hold of a case. The message names the law, what differs, and the case."""
+
+
+class Subject:
+    """A case with its forms compiled and loaded with its weights, in inference mode."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.form = lru_cache(maxsize=None)(self._form)
+
+    @property
+    def graph(self) -> RouteGraph:
+        return self.case.graph
+
+    @cached_property
+    def oracle(self) -> OracleResult:
+        """The oracle's result in float64."""
+        with torch.no_grad():
+            return Oracle(self.graph, self.case.state).run(self.case.images)
+
+    def _form(self, form: Form, dtype: torch.dtype = torch.float64) -> fx.GraphModule:
+        module = compile_space(self.graph, form=form).to(dtype)
+        module.load_state_dict(self.case.state, strict=True)
+        return module.eval()
+
+    def run(self, form: Form, images: Tensor | None = None, dtype: torch.dtype = torch.float64) -> Outcome:
+        """An outcome without gradients."""
+        given = self.case.images if images is None else images
+        with torch.no_grad():
+            outcome: Outcome = self.form(form, dtype)(given.to(dtype))
+        return outcome
+
+    def outputs(self, outcome: Outcome) -> dict[str, Tensor]:
+        """Outputs by key, also where there is one only."""
+        if isinstance(outcome.output, dict):
+            return outcome.output
+        (key,) = self.oracle.outputs
+        return {key: outcome.output}
+
+    def fail(self, law: str, problem: str) -> LawViolation:
+        """The violation to raise."""
+        return LawViolation(f"{law}: {problem}\n{self.case}")
+
+
+def distance(found: Tensor, wanted: Tensor) -> float:
+    """Largest difference relative to the largest magnitude wanted; infinite where shapes or NaNs differ."""
+    if found.shape != wanted.shape:
+        return float("inf")
+    found, wanted = found.to(torch.float64), wanted.to(torch.float64)
+    if not torch.equal(torch.isnan(found), torch.isnan(wanted)):
+        return float("inf")
+    if wanted.numel() == 0:
+        return 0.0
+    error = (found - wanted).nan_to_num().abs().max()
+    return float(error / wanted.nan_to_num().abs().max().clamp(min=1e-3))
