@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from importlib import import_module
 from typing import Any
 
@@ -36,6 +35,7 @@ from routespace.runtime.report import Report
 from routespace.runtime.tree import BesideOp, ChainOp
 from routespace.space.conventions import CONVENTIONS
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
+from routespace.space.shape import Stride
 
 FORMS = {"dense": dense, "sparse": sparse, "export": export, "fixed": fixed}
 
@@ -63,7 +63,7 @@ class _Emitter:
         self.images = self.fx.placeholder("images")
         graph = self.graph
 
-        def sizes_of(size: Size) -> dict[Fraction, Size]:
+        def sizes_of(size: Size) -> dict[Stride, Size]:
             return infer(graph, size).sizes
 
         self.frame = self.call("begin", Begin(source.name, source.channels, graph.smallest, sizes_of), self.images)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 from routespace.diagnostics import Findings
+from routespace.diagnostics.collector import collector_paused
 from routespace.graph.fault import Fault
 from routespace.graph.ir import (
     IDENTITY,
@@ -32,7 +32,7 @@ from routespace.graph.streams import Draft, PlaceBuilder, Streams, clause, outpu
 from routespace.space.expr import Call, GateDecl, Name
 from routespace.space.model import Space
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
-from routespace.space.shape import Shape
+from routespace.space.shape import Shape, Stride
 
 PROBE = (192, 256)
 
@@ -44,6 +44,11 @@ def build(space: Space, findings: Findings | None = None) -> RouteGraph:
     as `RouteError`.
     """
     found = findings if findings is not None else Findings({source.path: source for source in space.sources})
+    with collector_paused():
+        return _build(space, found)
+
+
+def _build(space: Space, found: Findings) -> RouteGraph:
     scope = Scope.of(space)
     numbers = Numbers(scope)
     resolve_axes(scope, numbers, found)
@@ -124,7 +129,7 @@ class _Concrete:
 
     def __init__(self, scope: Scope, numbers: Numbers, findings: Findings) -> None:
         self.findings = findings
-        self.sizes: dict[Fraction, tuple[int, int]] = {IMAGE_STRIDE: PROBE}
+        self.sizes: dict[Stride, tuple[int, int]] = {IMAGE_STRIDE: PROBE}
         self.numbers = numbers
         self.resolver = Resolver(scope, numbers, self.sizes)
         self.shapes: dict[str, Shape] = {}

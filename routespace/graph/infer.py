@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import lru_cache
 
 from routespace.graph.fault import Fault
 from routespace.graph.ir import Apply, Chain, Gate, Input, Leaf, Merge, Op, Output, Route, RouteGraph, Zero
 from routespace.graph.ops import IMAGE_STRIDE, check_merge, leaf_shape
 from routespace.space.registry import MERGES, OPS
-from routespace.space.shape import NO_COST, Cost, Shape
+from routespace.space.shape import NO_COST, Cost, Shape, Stride
 
 Size = tuple[int, int]
 
@@ -22,7 +21,7 @@ class Inferred:
     shapes: dict[str, Shape]
     costs: dict[str, Cost]
     leaf_costs: dict[str, tuple[tuple[str, Cost], ...]]
-    sizes: dict[Fraction, Size]
+    sizes: dict[Stride, Size]
 
 
 @lru_cache(maxsize=64)
@@ -38,7 +37,7 @@ def infer(graph: RouteGraph, size: Size, padded: bool = False) -> Inferred:
 class _Inference:
     def __init__(self, graph: RouteGraph, size: Size, padded: bool) -> None:
         self.graph, self.padded = graph, padded
-        self.sizes: dict[Fraction, Size] = {IMAGE_STRIDE: size}
+        self.sizes: dict[Stride, Size] = {IMAGE_STRIDE: size}
         self.shapes: dict[str, Shape] = {}
         self.known: dict[tuple[int, tuple[Shape, ...]], tuple[Shape, tuple[tuple[str, Cost], ...]]] = {}
 

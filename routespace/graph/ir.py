@@ -7,12 +7,12 @@ forms run it: no torch, no spans to parse, numbers only.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from routespace.diagnostics import Span
 from routespace.space.model import Space
+from routespace.space.shape import Stride
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ Guard: TypeAlias = tuple[Atom, ...] | None
 class Input:
     name: str
     channels: int
-    stride: Fraction
+    stride: Stride
     span: Span | None = field(default=None, compare=False, repr=False)
     node: str = ""
 
@@ -150,7 +150,7 @@ class Zero:
     name: str
     node: str
     channels: int
-    stride: Fraction
+    stride: Stride
     span: Span | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -16,24 +16,24 @@ from routespace.space.expr import (
     Arg,
     Binary,
     Call,
+    Choice,
     Each,
     Expr,
     If,
+    Index,
     Items,
     Name,
+    Number,
     OpDecl,
     Pipe,
     Sum,
     Unary,
-    Choice,
-    Index,
-    Number,
 )
 from routespace.space.registry import MERGES, OPS, BadArgument, OpEntry, Parameter
-from routespace.space.shape import Shape
+from routespace.space.shape import Shape, Stride, exact
 
 DEEPEST = 40
-IMAGE_STRIDE = Fraction(1)
+IMAGE_STRIDE = 1
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Resolver:
 
     scope: Scope
     numbers: Numbers
-    sizes: dict[Fraction, tuple[int, int]]
+    sizes: dict[Stride, tuple[int, int]]
 
     def __post_init__(self) -> None:
         self._known: dict[tuple[Any, ...], tuple[Op, Shape]] = {}
@@ -256,7 +256,7 @@ class Resolver:
         return op, leaf_shape(op, inputs, self.sizes)
 
 
-def leaf_shape(op: Leaf, inputs: tuple[Shape, ...], sizes: dict[Fraction, tuple[int, int]]) -> Shape:
+def leaf_shape(op: Leaf, inputs: tuple[Shape, ...], sizes: dict[Stride, tuple[int, int]]) -> Shape:
     """Shape a registered op gives for input shapes; `Fault` RS401 with its place where it gives none."""
     entry = OPS[op.entry]
     args = dict(op.args)
@@ -352,7 +352,7 @@ def _argument(name: str, parameter: Parameter, value: Expr, env: Env, resolver: 
     return float(result) if isinstance(result, Fraction) and name != "resize" else result
 
 
-def _stride(name: str, value: Expr, env: Env, resolver: Resolver) -> Fraction:
+def _stride(name: str, value: Expr, env: Env, resolver: Resolver) -> Stride:
     """Stride of the scale that an index on the axis with a `stride` names."""
     attribute = resolver.scope.attributes.get("stride")
     if attribute is None:
@@ -361,13 +361,13 @@ def _stride(name: str, value: Expr, env: Env, resolver: Resolver) -> Fraction:
     ordinal = resolver.numbers.integer(value, env)
     if ordinal not in axis:
         raise Fault("RS501", f"index {ordinal} is off the axis `{axis.name}`", value.span, others=[(axis.declaration.span, f"it runs from {axis.low} to {axis.high}")])
-    stride = Fraction(resolver.numbers.number(attribute[1], {axis.name: ordinal}))
+    stride = exact(resolver.numbers.number(attribute[1], {axis.name: ordinal}))
     if stride <= 0:
         raise Fault("RS313", f"the stride of `{axis.label(ordinal)}` is {stride}", attribute[1].span)
     return stride
 
 
-def _ceil(size: tuple[int, int], stride: Fraction) -> tuple[int, int]:
+def _ceil(size: tuple[int, int], stride: Stride) -> tuple[int, int]:
     return max(1, -(-size[0] // stride)), max(1, -(-size[1] // stride))
 
 

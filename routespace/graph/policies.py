@@ -13,7 +13,6 @@ from routespace.space.expr import Arg, Binary, Call, Clause, Name
 from routespace.space.policies import BUDGETS, LIVE, POLICIES
 
 
-
 def resolve_policies(clauses: list[Clause], overrides: tuple[Clause, ...], numbers: Numbers, findings: Findings) -> Policies:
     """The policies in force: overrides win over what the text says, defaults fill the rest."""
     found: dict[str, Any] = {}

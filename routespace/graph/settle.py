@@ -14,7 +14,7 @@ def settle(streams: Streams, findings: Findings) -> list[Draft]:
     stream reaches and outputs of nothing are reported.
     """
     _rename(streams)
-    order = _sorted(streams)
+    order = _sorted(streams, {name: [read for read in draft.reads if read] for name, draft in streams.drafts.items()})
     exists = _existing(streams, order, findings)
     live = _live(streams, exists)
     _warn_unread(streams, exists, live, findings)
@@ -37,7 +37,7 @@ def _known(streams: Streams, name: str) -> Ref:
     return ref if ref is not None and ref in streams.drafts else None
 
 
-def _sorted(streams: Streams) -> list[str]:
+def _sorted(streams: Streams, reads_of: dict[str, list[str]]) -> list[str]:
     """Depth-first order of all drafts, without recursion."""
     order: list[str] = []
     state: dict[str, int] = {}
@@ -45,7 +45,7 @@ def _sorted(streams: Streams) -> list[str]:
     for root in drafts:
         if root in state:
             continue
-        stack = [(root, iter([name for name in drafts[root].reads if name]))]
+        stack = [(root, iter(reads_of[root]))]
         state[root] = 1
         while stack:
             name, reads = stack[-1]
@@ -63,7 +63,7 @@ def _sorted(streams: Streams) -> list[str]:
                     )
                 if seen is None:
                     state[read] = 1
-                    stack.append((read, iter([one for one in drafts[read].reads if one])))
+                    stack.append((read, iter(reads_of[read])))
                     break
             else:
                 state[name] = 2
@@ -122,11 +122,12 @@ def _warn_unread(streams: Streams, exists: set[str], live: set[str], findings: F
                 place.declaration.span,
                 severity="warning",
             )
-    sent: dict[object, list[Draft]] = {}
+    sent: dict[int, list[Draft]] = {}
     for draft in streams.drafts.values():
-        if draft.kind == "route" and draft.span is not None:
-            sent.setdefault(draft.span, []).append(draft)
+        if draft.kind == "route":
+            sent.setdefault(id(draft.span), []).append(draft)
     for drafts in sent.values():
-        if not any(draft.name in live for draft in drafts) and drafts[0].node in read_nodes:
-            name = drafts[0].name.rsplit(".", 1)[-1]
-            findings.add("RS902", f"route `{name}` does not exist: nothing reads it", drafts[0].span, severity="warning")
+        first = drafts[0]
+        if first.span is not None and first.node in read_nodes and not any(draft.name in live for draft in drafts):
+            name = first.name.rsplit(".", 1)[-1]
+            findings.add("RS902", f"route `{name}` does not exist: nothing reads it", first.span, severity="warning")

@@ -39,7 +39,7 @@ COMBINES = ("sum", "one", "mix")
 _NO_NODE = NodeDecl(None, (), None, ())
 
 
-@dataclass
+@dataclass(slots=True)
 class Draft:
     """A value before its op and shape are known."""
 

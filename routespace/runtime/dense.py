@@ -7,7 +7,6 @@ anything; whoever reads a flow selects.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import NamedTuple
 
 import torch
@@ -17,6 +16,7 @@ from routespace.runtime.control import Control
 from routespace.runtime.frame import Frame
 from routespace.runtime.merges import Merger
 from routespace.runtime.tree import run
+from routespace.space.shape import Stride
 
 tally = "all"
 """How executed work is told: everything runs for every image."""
@@ -101,7 +101,7 @@ class Apply(_Op):
 class Gather(nn.Module):
     """An op of several flows: what is nothing is read as zeros."""
 
-    def __init__(self, op: nn.Module, targets: bool, shapes: Sequence[tuple[int, Fraction]]) -> None:
+    def __init__(self, op: nn.Module, targets: bool, shapes: Sequence[tuple[int, Stride]]) -> None:
         super().__init__()
         self.op, self.targets = op, targets
 
@@ -129,7 +129,7 @@ class Merge(nn.Module):
         neutral: float,
         always: tuple[bool, bool],
         kind: str,
-        shapes: Sequence[tuple[int, Fraction]],
+        shapes: Sequence[tuple[int, Stride]],
     ) -> None:
         super().__init__()
         self.merger, self.neutral, self.always = merger, neutral, always
@@ -225,7 +225,7 @@ class Route(_Op):
 class Sink(nn.Module):
     """An output: what is nothing is read as zeros."""
 
-    def __init__(self, channels: int, stride: Fraction) -> None:
+    def __init__(self, channels: int, stride: Stride) -> None:
         super().__init__()
 
     def forward(self, frame: Frame, x: Flow) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
 from routespace.runtime.merges import Merger
+from routespace.space.shape import Stride
 
 tally = "all"
 
@@ -26,7 +26,7 @@ class Apply(nn.Module):
 
 
 class Gather(nn.Module):
-    def __init__(self, op: nn.Module, targets: bool, shapes: Sequence[tuple[int, Fraction]]) -> None:
+    def __init__(self, op: nn.Module, targets: bool, shapes: Sequence[tuple[int, Stride]]) -> None:
         super().__init__()
         self.op, self.targets = op, targets
 
@@ -43,7 +43,7 @@ class Merge(nn.Module):
         neutral: float,
         always: tuple[bool, bool],
         kind: str,
-        shapes: Sequence[tuple[int, Fraction]],
+        shapes: Sequence[tuple[int, Stride]],
     ) -> None:
         super().__init__()
         self.merger = merger
@@ -55,7 +55,7 @@ class Merge(nn.Module):
 class Blank(nn.Module):
     """Zeros of the size that streams of a stride have."""
 
-    def __init__(self, channels: int, stride: Fraction) -> None:
+    def __init__(self, channels: int, stride: Stride) -> None:
         super().__init__()
         self.channels, self.stride = channels, stride
 
@@ -65,7 +65,7 @@ class Blank(nn.Module):
 
 
 class Sink(nn.Module):
-    def __init__(self, channels: int, stride: Fraction) -> None:
+    def __init__(self, channels: int, stride: Stride) -> None:
         super().__init__()
 
     def forward(self, frame: Frame, x: Tensor) -> Tensor:

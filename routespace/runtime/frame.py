@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import lru_cache
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from routespace.runtime.blanks import BlankStore
 from routespace.runtime.errors import InputError
+from routespace.space.shape import Stride
 
 Size = tuple[int, int]
 
@@ -22,7 +22,7 @@ class Frame:
 
     batch: int
     size: Size
-    sizes: dict[Fraction, Size]
+    sizes: dict[Stride, Size]
     images: Tensor
     blanks: BlankStore
     ran: dict[int, list[int]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Begin(nn.Module):
     small.
     """
 
-    def __init__(self, name: str, channels: int, smallest: int, sizes_of: Callable[[Size], dict[Fraction, Size]]) -> None:
+    def __init__(self, name: str, channels: int, smallest: int, sizes_of: Callable[[Size], dict[Stride, Size]]) -> None:
         super().__init__()
         self.name, self.channels, self.smallest = name, channels, smallest
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)

@@ -9,8 +9,10 @@ from typing import Any, TypeAlias
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Sizes: TypeAlias = Mapping[Fraction, tuple[int, int]]
-_IMAGE = Fraction(1)
+from routespace.space.shape import Stride
+
+Sizes: TypeAlias = Mapping[Stride, tuple[int, int]]
+_IMAGE = 1
 
 
 def identity(inputs: tuple[int, ...]) -> nn.Module:
@@ -146,7 +148,7 @@ def avgpool(
 class ResizeTo(nn.Module):
     """Bilinear resize to the size that streams of a stride have."""
 
-    def __init__(self, stride: Fraction, corners: bool) -> None:
+    def __init__(self, stride: Stride, corners: bool) -> None:
         super().__init__()
         self.stride, self.corners = stride, corners
 
@@ -176,7 +178,7 @@ def resample(x: Tensor, size: tuple[int, int], corners: bool = False) -> Tensor:
     return F.interpolate(x, size=size, mode="bilinear", align_corners=corners)
 
 
-def resize(inputs: tuple[int, ...], to: Fraction | None, by: Any, corners: bool) -> nn.Module:
+def resize(inputs: tuple[int, ...], to: Stride | None, by: Any, corners: bool) -> nn.Module:
     if by is not None:
         return ResizeBy(Fraction(by), corners)
     assert to is not None

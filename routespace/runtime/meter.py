@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -43,7 +44,8 @@ class Meter(nn.Module):
 
     def __init__(self, units: Sequence[Unit], slots: Sequence[int], price_list: PriceList, convention: str) -> None:
         super().__init__()
-        self.units, self.price_list, self.convention = tuple(units), price_list, convention
+        self.units, self.convention = tuple(units), convention
+        self.price_list = lru_cache(maxsize=64)(price_list)
         self.slots = tuple(slots)
         starts = [sum(slots[:gate]) for gate in range(len(slots))]
         total = sum(slots)
@@ -57,21 +59,17 @@ class Meter(nn.Module):
             else:
                 columns.append([closed + g if k is None else starts[g] + k for g, k in unit.atoms] or [zero])
         widest = max((len(line) for line in columns), default=1)
-        self.columns = [[*line, *[zero] * (widest - len(line))] for line in columns]
-        self._prices: dict[tuple[Size, str, torch.device], Prices] = {}
-        self._index: dict[torch.device, Tensor] = {}
+        padded = [[*line, *[zero] * (widest - len(line))] for line in columns]
+        self.columns: Tensor
+        self.register_buffer("columns", torch.tensor(padded, dtype=torch.long).view(-1, widest), persistent=False)
+        watched = [-1 if unit.present is None else unit.present for unit in self.units]
+        self.watched: Tensor
+        self.register_buffer("watched", torch.tensor(watched, dtype=torch.long), persistent=False)
 
     def prices(self, size: Size, convention: str, device: torch.device) -> Prices:
-        key = (size, convention, device)
-        found = self._prices.get(key)
-        if found is None:
-            expected, hard, executed, always, above = self.price_list(size, convention)
-            numbers = [torch.tensor(one, dtype=torch.float64, device=device) for one in (expected, hard, executed)]
-            found = Prices(*numbers, torch.tensor(always, device=device, dtype=torch.bool), above)
-            if len(self._prices) > 64:
-                self._prices.clear()
-            self._prices[key] = found
-        return found
+        expected, hard, executed, always, above = self.price_list(size, convention)
+        numbers = [torch.tensor(one, dtype=torch.float64, device=device) for one in (expected, hard, executed)]
+        return Prices(*numbers, torch.tensor(always, device=device, dtype=torch.bool), above)
 
     def cost(
         self,
@@ -118,16 +116,11 @@ class Meter(nn.Module):
         closed = [(decision.reached & ~decision.active)[:, None] for decision in decisions]
         reached = [(decision.reached if decision.consulted else torch.zeros_like(decision.reached))[:, None] for decision in decisions]
         table = torch.cat([part.to(torch.float64) for part in (*by_route, *closed, *reached)] + [one, torch.zeros_like(one)], 1)
-        index = self._index.get(device)
-        if index is None:
-            index = torch.tensor(self.columns, device=device)
-            self._index[device] = index
         if not self.units:
             return table[:, :0]
-        spread = table[:, index].amax(-1)
+        spread = table[:, self.columns].amax(-1)
         held = [mask for mask in present if mask is not None]
         if not held:
             return spread
         masks = torch.stack([one[:, 0] if mask is None else mask.to(torch.float64) for mask in (*present, None)], 1)
-        which = [len(present) if unit.present is None else unit.present for unit in self.units]
-        return spread * masks[:, torch.tensor(which, device=device)]
+        return spread * masks[:, self.watched]

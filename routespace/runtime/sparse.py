@@ -7,7 +7,6 @@ An image that is reached by zeros only has results that depend on weights and si
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import NamedTuple
 
 import torch
@@ -18,6 +17,7 @@ from routespace.runtime.dense import Atoms
 from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
 from routespace.runtime.merges import Merger
+from routespace.space.shape import Stride
 
 tally = "trace"
 
@@ -134,7 +134,7 @@ class Apply(_Op):
 class Gather(nn.Module):
     """An op of several streams: what is nothing is read as zeros."""
 
-    def __init__(self, op: nn.Module, targets: bool, shapes: Sequence[tuple[int, Fraction]]) -> None:
+    def __init__(self, op: nn.Module, targets: bool, shapes: Sequence[tuple[int, Stride]]) -> None:
         super().__init__()
         self.op, self.targets, self.shapes = op, targets, tuple(shapes)
         self.unit = -1
@@ -152,7 +152,7 @@ class Gather(nn.Module):
         return Rows((Piece(made, images),))
 
 
-def assemble(rows: Rows, images: tuple[int, ...], frame: Frame, channels: int, stride: Fraction) -> Tensor:
+def assemble(rows: Rows, images: tuple[int, ...], frame: Frame, channels: int, stride: Stride) -> Tensor:
     """The stream as one tensor of `images`, zeros where it has none."""
     for piece in rows.pieces:
         if not piece.blank and piece.images == images:
@@ -173,7 +173,7 @@ def laid_out(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def blank(frame: Frame, channels: int, stride: Fraction) -> Tensor:
+def blank(frame: Frame, channels: int, stride: Stride) -> Tensor:
     """Zeros of one image at a stride."""
     size = frame.sizes[stride]
     return torch.zeros(1, channels, *size, dtype=frame.dtype, device=frame.images.device).contiguous(
@@ -190,7 +190,7 @@ class Merge(nn.Module):
         neutral: float,
         always: tuple[bool, bool],
         kind: str,
-        shapes: Sequence[tuple[int, Fraction]],
+        shapes: Sequence[tuple[int, Stride]],
     ) -> None:
         super().__init__()
         self.merger, self.neutral, self.always, self.kind = merger, neutral, always, kind
@@ -361,7 +361,7 @@ class Route(_Op):
 class Sink(nn.Module):
     """An output: what is nothing is read as zeros."""
 
-    def __init__(self, channels: int, stride: Fraction) -> None:
+    def __init__(self, channels: int, stride: Stride) -> None:
         super().__init__()
         self.channels, self.stride = channels, stride
 

@@ -33,6 +33,10 @@ class Parameter:
     words: tuple[str, ...] = ()
 
 
+def _no_params(args: Args, channels: tuple[int, ...]) -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class OpEntry:
     """An op: from input shapes (one, or several for a merge or a decoder) to an output shape.
@@ -42,7 +46,8 @@ class OpEntry:
     `factory(inputs: tuple[int, ...], **args) -> nn.Module`. `variadic` ops read an ordered list of streams.
     `statistics` is "batch" where the result in training depends on which images run together. `targets` marks ops
     whose module is called with the output size as a second argument. `window` gives (kernel, stride, dilation,
-    padding) of the positions an output needs; None means all of them.
+    padding) of the positions an output needs; None means all of them. `params(args, channels)` counts the trained
+    numbers of the module for inputs of those channels; None where only the module itself can tell.
     """
 
     name: str
@@ -55,6 +60,7 @@ class OpEntry:
     targets: bool = False
     window: Callable[[Args], tuple[int, int, int, int]] | None = None
     identity: bool = False
+    params: Callable[[Args, tuple[int, ...]], int] | None = _no_params
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +141,14 @@ def op(
     variadic: bool = False,
     targets: bool = False,
     window: Callable[[Args], tuple[int, int, int, int]] | None = None,
+    params: Callable[[Args, tuple[int, ...]], int] | None = None,
     replace: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated factory as the op `name`; it then works in files, cost tables and all forms.
 
     The factory is called as `factory(inputs, **args)` with the channels of its inputs and returns an `nn.Module`.
-    Without rules the op keeps its input's shape and is priced as one activation per element.
+    Without rules the op keeps its input's shape and is priced as one activation per element, and counts of parameters
+    say that they leave it out.
 
     >>> @op("swish_demo")
     ... def swish_demo(inputs):
@@ -164,6 +172,7 @@ def op(
                 statistics=statistics,
                 targets=targets,
                 window=window,
+                params=params,
             ),
             replace=replace,
         )

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeAlias
+
+Stride: TypeAlias = "int | Fraction"
+"""Pixels of the input per position; whole strides are `int`s."""
+
+
+def exact(value: int | Fraction) -> Stride:
+    """A stride in its plainest form."""
+    return value.numerator if isinstance(value, Fraction) and value.denominator == 1 else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +20,7 @@ class Shape:
     """A stream's shape for one image: channels, pixels of the input per position, height and width."""
 
     channels: int
-    stride: Fraction
+    stride: Stride
     height: int
     width: int
 

@@ -16,7 +16,7 @@ from routespace.space.registry import (
     OpEntry,
     Parameter,
 )
-from routespace.space.shape import NO_COST, Cost, Shape
+from routespace.space.shape import NO_COST, Cost, Shape, exact
 
 _LAYERS = "routespace.runtime.layers"
 _CHANNELS = Parameter("channels", "integer", least=1)
@@ -85,7 +85,7 @@ def _resize_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
         by = Fraction(args["by"])
         if not 0 < by <= 64:
             raise BadArgument(f"a factor of {by} is not between 0 and 64")
-        return Shape(x.channels, x.stride / by, max(1, math.floor(x.height * by)), max(1, math.floor(x.width * by)))
+        return Shape(x.channels, exact(x.stride / by), max(1, math.floor(x.height * by)), max(1, math.floor(x.width * by)))
     if args["to"] is None:
         raise BadArgument("say `to = SCALE` or `by = FACTOR`")
     return Shape(x.channels, args["to"], *args["size"])
@@ -103,7 +103,7 @@ def _decoder_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
             raise BadArgument(f"a ladder doubles channels and stride from step to step: {fine}, then {coarse}")
     if any(x.channels % 2 for x in inputs[1:]):
         raise BadArgument("a ladder halves the channels of every coarser step")
-    return Shape(args["classes"], Fraction(1), *args["size"])
+    return Shape(args["classes"], 1, *args["size"])
 
 
 def _decoder_cost(args: Args, inputs: tuple[Shape, ...], output: Shape) -> Cost:
@@ -115,6 +115,22 @@ def _decoder_cost(args: Args, inputs: tuple[Shape, ...], output: Shape) -> Cost:
             total += Cost(resize=width * inputs[step - 1].positions)
     finest = inputs[0]
     return total + Cost(macs=9 * finest.channels * args["classes"] * finest.positions, resize=output.elements)
+
+
+def _conv_params(args: Args, channels: tuple[int, ...]) -> int:
+    groups = args.get("groups", channels[0])
+    out = args.get("channels") or channels[0]
+    return int(args["kernel"] ** 2 * (channels[0] // groups) * out + out * args["bias"])
+
+
+def _affine_params(args: Args, channels: tuple[int, ...]) -> int:
+    return 2 * channels[0]
+
+
+def _decoder_params(args: Args, channels: tuple[int, ...]) -> int:
+    widths = [channels[0], *(wide // 2 for wide in channels[1:])]
+    steps = sum(wide * narrow + 2 * narrow for wide, narrow in zip(channels, widths, strict=True))
+    return int(steps + (9 * channels[0] + 1) * args["classes"])
 
 
 def _elements(column: str) -> object:
@@ -141,6 +157,7 @@ _STANDARD = (
         _conv_cost,
         f"{_LAYERS}:conv",
         window=_window,
+        params=_conv_params,
     ),
     OpEntry(
         "depthwise",
@@ -149,6 +166,7 @@ _STANDARD = (
         _depthwise_cost,
         f"{_LAYERS}:depthwise",
         window=_window,
+        params=_conv_params,
     ),
     OpEntry(
         "batchnorm",
@@ -162,6 +180,7 @@ _STANDARD = (
         f"{_LAYERS}:batchnorm",
         statistics="batch",
         window=lambda a: (1, 1, 1, 0),
+        params=_affine_params,
     ),
     OpEntry(
         "groupnorm",
@@ -169,6 +188,7 @@ _STANDARD = (
         _groups,
         _elements("norm"),  # type: ignore[arg-type]
         f"{_LAYERS}:groupnorm",
+        params=_affine_params,
     ),
     *(
         OpEntry(
@@ -209,6 +229,7 @@ _STANDARD = (
         variadic=True,
         statistics="batch",
         targets=True,
+        params=_decoder_params,
     ),
 )
 

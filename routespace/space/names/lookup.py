@@ -1,0 +1,139 @@
+"""Names looked up in the table of a space: marked as used where they are known, reported where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from routespace.diagnostics import Findings, Span, did_you_mean
+from routespace.space.expr import Call, Index, Name
+from routespace.space.names.table import CONSTANTS, Named, Table
+from routespace.space.registry import MERGES, OPS
+
+Local: TypeAlias = frozenset[str]
+NONE: Local = frozenset()
+NUMBERS = ("a parameter", "an axis", "an index of an axis", "an attribute", "a `let`")
+STREAMS = ("a stream", "an input")
+MOST_SUGGESTIONS = 60
+MOST_KNOWN = 2000
+
+
+@dataclass
+class Lookup:
+    """What a name means where it stands.
+
+    `local` names have a value only there: parameters of an op or a gate, the index of a `let`, the variable of a `for`.
+    `here` and `instances` are the streams and the gate instances of the node that is read. `place` is where to report
+    what has no place of its own.
+    """
+
+    table: Table
+    findings: Findings
+    here: Local = NONE
+    instances: Local = NONE
+    place: Span | None = None
+    waiting: list[Named] = field(default_factory=list)
+    used_locals: set[str] = field(default_factory=set)
+    suggested: int = 0
+
+    def use(self, name: str) -> None:
+        """Mark what `name` stands for as used; a declaration beside the space is read when something uses it."""
+        one = self.table.named[name]
+        if not one.is_used:
+            one.is_used = True
+            if not one.is_own:
+                self.waiting.append(one)
+
+    def number_name(self, name: str, span: Span | None, local: Local, more: Iterable[str] = ()) -> None:
+        """A name where a number stands; `more` could stand there too."""
+        if name in local:
+            self.used_locals.add(name)
+        elif name in self.table.named:
+            self.use(name)
+        elif name not in CONSTANTS:
+            self.unknown("RS201", f"unknown name `{name}`", name, span, NUMBERS, (*local, *CONSTANTS, *more))
+
+    def value_name(self, expr: Name, local: Local) -> None:
+        """A name where a number or an op stands."""
+        if expr.id in self.table.named or expr.id in local or not (expr.id in OPS or expr.id in MERGES):
+            ops = (*self.table.of_kind("an op"), *OPS)
+            self.number_name(expr.id, expr.span, local, ops if self.is_suggesting else ())
+
+    def op_name(self, name: str, span: Span | None, local: Local) -> None:
+        if name in local:
+            self.used_locals.add(name)
+        elif name in self.table.named:
+            self.use(name)
+        elif name not in OPS and name not in MERGES and name not in CONSTANTS:
+            kinds = ("an op", "a parameter")
+            self.unknown("RS203", f"unknown op `{name}`", name, span, kinds, (*local, *OPS, *MERGES))
+
+    def stream_name(self, expr: Name, local: Local) -> None:
+        name = expr.id
+        if name in self.here or name in self.instances:
+            return
+        if name in self.table.named:
+            self.use(name)
+            self._one_grid(name, expr.span)
+        elif name not in local and name not in OPS and name not in MERGES and name not in CONSTANTS:
+            self.unknown("RS201", f"unknown stream `{name}`", name, expr.span, STREAMS, self.here)
+
+    def stream_index(self, expr: Index, local: Local) -> None:
+        if expr.name in self.table.named:
+            self.use(expr.name)
+            self._one_grid(expr.name, expr.span)
+        elif expr.name not in local:
+            self.unknown("RS201", f"unknown stream `{expr.name}`", expr.name, expr.span, STREAMS)
+
+    def gate_name(self, name: str, span: Span | None, local: Local) -> None:
+        if self.table.is_(name, "a gate"):
+            self.use(name)
+        elif name not in self.table.named and name not in local and name not in self.instances:
+            self.unknown("RS206", f"unknown gate `{name}`", name, span, ("a gate",), self.instances)
+
+    def arguments(self, call: Call, names: list[str], others: Iterable[tuple[Span | None, str]] = ()) -> None:
+        """Report arguments given by a name that is not in the signature."""
+        for arg in call.args:
+            if arg.name is not None and arg.name not in names:
+                message = f"`{call.name}` has no argument `{arg.name}`"
+                self.unknown("RS309", message, arg.name, arg.span or call.span, (), names, others)
+
+    def unknown(
+        self,
+        code: str,
+        message: str,
+        name: str,
+        span: Span | None,
+        kinds: tuple[str, ...],
+        more: Iterable[str] = (),
+        others: Iterable[tuple[Span | None, str]] = (),
+    ) -> None:
+        """Report `name`, and a name near it among those of `kinds` and `more`."""
+        help = None
+        if self.is_suggesting:
+            known = [*self.table.of_kind(*kinds), *more] if kinds else list(more)
+            help = did_you_mean(name, known) if len(known) <= MOST_KNOWN else None
+        self.suggested += 1
+        self.findings.add(code, message, span or self.place, others=others, help=help)
+
+    @property
+    def is_suggesting(self) -> bool:
+        """Whether names are still compared for likeness, which takes time: not after many errors."""
+        return self.suggested < MOST_SUGGESTIONS
+
+    def _one_grid(self, name: str, span: Span | None) -> None:
+        grids = self.table.stream_axes.get(name, {})
+        if len(grids) > 1:
+            (axes, first), (more, second), *_ = grids.items()
+            self.findings.add(
+                "RS214",
+                f"`{name}` cannot be read from another node: it stands on different axes",
+                span,
+                others=[(first, f"here on {_axes(axes)}"), (second, f"here on {_axes(more)}")],
+                help="give one of the streams another name",
+            )
+
+
+def _axes(axes: tuple[str, ...]) -> str:
+    return ", ".join(axes) if axes else "no axis"
