@@ -119,6 +119,8 @@ _spans(
     unary=lambda p, s: Unary(p[0], p[1], s),
     added=lambda p, s: Sum(tuple(p[0]), s),
     piped=lambda p, s: Pipe(tuple(p[0]), s),
+    piped_pair=lambda p, s: Pipe((p[0], p[2]), s),
+    piped_more=lambda p, s: Pipe((*p[0], p[2]), s),
     conditional=lambda p, s: If(p[0], p[2], p[4], s),
     no_items=lambda p, s: Items((), s),
     some_items=lambda p, s: Items(tuple(p[1]), s),
@@ -131,8 +133,7 @@ _spans(
     each=lambda p, s: Arg(None, Each(p[0], p[2], p[4], s), None, s),
     # choices
     choice=_choice,
-    choice_closed_one=lambda p, s: _choice(p, s, [p[7]], p[8]),
-    choice_closed=lambda p, s: _choice(p, s, p[8], p[10]),
+    choice_closed=lambda p, s: _choice(p, s, p[7], p[8]),
     branch=lambda p, s: Branch(p[0], p[2], None, s),
     branch_where=lambda p, s: Branch(p[0], p[2], p[4], s),
     rule_of_branch=lambda p, s: ClosedRule(p[0], p[2], s),

@@ -191,8 +191,8 @@ def _advice(trouble: Trouble) -> str | None:
         return "a policy is its name and its value, without `=`; `let` names a number, `op` an operation"
     if kind == "CLOSED" and tokens.starts_line(trouble.index, trouble.text):
         return "`closed` stands on the line of the `}` it belongs to"
-    if kind == "COMMA" and "CLOSED" in statement:
-        return "several rules stand in parentheses: `closed (a = x, b = y)`"
+    if kind == "CLOSED" and "COMBINE" in statement:
+        return "inside an expression a choice with its `closed` stands in parentheses"
     if kind == "RANGE":
         return "a range stands behind `axis`, `for` or in square brackets"
     if kind in ("LPAR", "LSQB") and tokens.kinds[trouble.index - 1] in _VALUE_ENDS:

@@ -1,0 +1,272 @@
+"""The one layout of `.route` files."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from routespace.language.one_line import LOOSEST, SIMPLE, VALUE, OneLine, mode_tail
+from routespace.language.parser import parse
+from routespace.language.write_expr import ExprWriter
+from routespace.language.writer import INDENT, WIDTH, T, end_of, start_of
+from routespace.space.expr import (
+    Attribute,
+    AxisDecl,
+    Branch,
+    Choice,
+    Clause,
+    Equation,
+    Expr,
+    File,
+    GateDecl,
+    ImportDecl,
+    InputDecl,
+    LetDecl,
+    Name,
+    NetDecl,
+    NodeDecl,
+    OpDecl,
+    OutputDecl,
+    Param,
+    Range,
+    Row,
+    ShareDecl,
+    SpaceDecl,
+    Step,
+    Walk,
+)
+
+_MOST_ROUNDS = 4
+_CLOSING = re.compile(r"(?:[\s,]|#[^\r\n]*[\r\n])*\)")
+
+
+def format_text(text: str, path: str = "<text>") -> str:
+    """`text` in the one layout: it reads as the same declarations, and formatting it again changes nothing.
+
+    Comments stay at their statement, branch, stage or argument. Single blank lines, the spelling of numbers, and line
+    breaks before `|`, `+` and `else` are kept. Raises `RouteError` where `text` cannot be read.
+
+    >>> print(format_text("op a=conv( 3 )|relu # first"), end="")
+    op a = conv(3) | relu  # first
+    """
+    for _ in range(_MOST_ROUNDS):
+        file = parse(text, path)
+        before, text = text, _write(file, _Declarations(file.comments, text))
+        if text == before:
+            break
+    return text
+
+
+def format_file(file: File) -> str:
+    """The text of `file`, however it was made; comments come out where spans tell their place."""
+    return _write(file, _Declarations(file.comments))
+
+
+def format_expr(expr: Expr) -> str:
+    """`expr` on one line.
+
+    >>> from routespace.space.expr import Binary, Name, Number, Sum
+    >>> format_expr(Binary("*", Number(2), Sum((Name("a"), Name("b")))))
+    '2 * (a + b)'
+    """
+    return OneLine().expr(expr)
+
+
+def _write(file: File, writer: _Declarations) -> str:
+    writer.body(file.items, writer.declaration, 0, sys.maxsize, lambda before, after: True)
+    return "\n".join([*(line.rstrip() for line in writer.lines), ""]) if writer.lines else ""
+
+
+def _is_apart(before: Any, after: Any) -> bool:
+    """Where a blank line stands in a space that was not read from a text."""
+    in_node = before.kind in ("equation", "choice")
+    return not in_node and (before.kind != after.kind or before.kind in ("gate", "node"))
+
+
+class _Declarations(ExprWriter):
+    def declaration(self, item: Any, head_width: int = 0) -> None:
+        """Write one statement; with `head_width`, its value stands that far from its beginning, on the same line."""
+        match item:
+            case SpaceDecl():
+                self._params(f"space {item.name}", item.params)
+                self._block(item.body, end_of(item))
+            case GateDecl():
+                flat = f"gate {item.name}{self._flat_params(item.params)} per {item.granularity}"
+                if not self._put_short(item, flat, item.clauses):
+                    self._params(f"gate {item.name}", item.params)
+                    self.put(f" per {item.granularity}")
+                    self._block(item.clauses, end_of(item))
+            case NodeDecl():
+                head = self._node_head(item)
+                if not self._put_short(item, head, item.body):
+                    self.put(head)
+                    self._block(item.body, end_of(item))
+            case NetDecl():
+                head = f"net {item.name} in {item.space}"
+                if not self._put_short(item, head, item.parts):
+                    self.put(head)
+                    self._block(item.parts, end_of(item))
+            case Choice():
+                if not self._put_short(item, self.flat.choice_head(item), item.branches, self.flat.closed(item)):
+                    self.choice(item)
+            case ImportDecl():
+                self.put(f'from "{item.path}" import ')
+                self._names(item.names)
+            case AxisDecl():
+                self._axis(item)
+            case ShareDecl():
+                self.put(f"share across({', '.join(item.axes)})")
+                self.put(f" except {', '.join(item.exceptions)}" if item.exceptions else "")
+            case Walk():
+                self.put(f"walk {self.flat.expr(item.start)}: ")
+                self._list(item.steps, self._step)
+            case Row():
+                self.put("row ")
+                self._list(item.routes, self.flat.expr)
+            case _:
+                head, sign, value, tail = self._parts(item)
+                self.put(f"{head.ljust(head_width)}{sign}")
+                if head_width:
+                    self.put(self.flat.expr(value, VALUE))
+                else:
+                    self.expr(value, LOOSEST if isinstance(item, InputDecl) else VALUE, len(tail))
+                self.put(tail)
+
+    def _parts(self, item: Any) -> tuple[str, str, Expr, str]:
+        """A statement of a name and a value: what stands before its sign, the sign, the value, what stands behind."""
+        match item:
+            case Clause():
+                return item.name, " ", item.value, mode_tail(item.mode)
+            case Equation():
+                return item.name, " = ", item.value, ""
+            case InputDecl():
+                return f"input {item.name}{_indices(item.index)}", ": ", item.channels, ""
+            case OutputDecl():
+                return f"output {item.name}{_indices(item.index)}", " = ", item.value, ""
+            case LetDecl():
+                return f"let {item.name}{_indices(item.index)}", " = ", item.value, ""
+            case OpDecl():
+                return f"op {item.name}{self._flat_params(item.params)}", " = ", item.value, ""
+        raise TypeError(f"not a statement: {item!r}")
+
+    # ---- blocks ------------------------------------------------------------------------------------------------------
+
+    def _put_short(self, item: Any, head: str, items: Sequence[Any], tail: str = "") -> bool:
+        """Write a block on the one line that its author wrote it on, if it was one and fits; whether that was done."""
+        if self.text is None or item.span is None or self.is_broken(item.span.start, item.span.end):
+            return False
+        flat = f"{head} {{ {'; '.join(self._flat(one) for one in items)} }}{tail}"
+        if not items or not self.fits(flat):
+            return False
+        self.put(flat)
+        return True
+
+    def _flat(self, item: Any) -> str:
+        """A statement of a short block, on one line."""
+        match item:
+            case Choice():
+                return self.flat.expr(item, VALUE)
+            case Branch():
+                return self.flat.branch(item)
+            case Walk():
+                return f"walk {self.flat.expr(item.start)}: {', '.join(map(self._step, item.steps))}"
+            case Row():
+                return f"row {self.flat.list(item.routes)}"
+        head, sign, value, tail = self._parts(item)
+        return f"{head}{sign}{self.flat.expr(value, VALUE)}{tail}"
+
+    def _block(self, items: Sequence[Any], end: int) -> None:
+        """A block in which the values of neighbouring short statements of one kind stand below each other."""
+        id_to_width = self._head_widths(items, self.indent + INDENT)
+        self.block(items, lambda item: self.declaration(item, id_to_width.get(id(item), 0)), end, _is_apart)
+
+    def _head_widths(self, items: Sequence[Any], indent: int) -> dict[int, int]:
+        runs: list[list[Any]] = [[]]
+        for item in items:
+            if item.kind not in ("clause", "op", "let") or not self._is_single(item, indent):
+                runs.append([])
+                continue
+            if not (runs[-1] and self._follows(runs[-1][-1], item)):
+                runs.append([])
+            runs[-1].append(item)
+        widths = [(run, max((len(self._parts(one)[0]) for one in run), default=0)) for run in runs]
+        return {id(one): width for run, width in widths for one in run}
+
+    def _is_single(self, item: Any, indent: int) -> bool:
+        return indent + len(self._flat(item)) <= WIDTH and not self.must_break(self._parts(item)[2])
+
+    def _follows(self, before: Any, after: Any) -> bool:
+        """Whether two statements are of one kind with neither a blank line nor a comment line between them."""
+        start = start_of(after)
+        if before.kind != after.kind or self.is_after_blank(start):
+            return False
+        return not self.has_own_line(end_of(before), start)
+
+    # ---- parts -------------------------------------------------------------------------------------------------------
+
+    def _params(self, head: str, params: Sequence[Param]) -> None:
+        flat = head + self._flat_params(params)
+        end = self._closing(end_of(params[-1])) if params else -1
+        if not params or (self.fits(flat, 2) and not self.has_comment(start_of(params[0]), end)):
+            self.put(flat)
+        else:
+            self.bracketed(f"{head}(", params, self._param, ")", end)
+
+    def _closing(self, offset: int) -> int:
+        """Where the list ends whose last item ends at `offset`."""
+        found = _CLOSING.match(self.text, offset) if self.text is not None else None
+        return found.end() if found else offset
+
+    def _flat_params(self, params: Sequence[Param]) -> str:
+        return f"({', '.join(map(self.flat.param, params))})" if params else ""
+
+    def _param(self, param: Param, tail: int) -> None:
+        if param.default is None:
+            self.put(param.name)
+        else:
+            self.put(f"{param.name} = ")
+            self.expr(param.default, tail=tail)
+
+    def _node_head(self, node: NodeDecl) -> str:
+        name = f" {node.name}" if node.name else ""
+        axes = f" at {', '.join(node.axes)}" if node.axes else ""
+        return f"node{name}{axes}" + (f" where {self.flat.expr(node.where)}" if node.where is not None else "")
+
+    def _axis(self, axis: AxisDecl) -> None:
+        self.put(f"axis {axis.name} = ")
+        if isinstance(axis.values, Range):
+            self.expr(axis.values)
+        else:
+            self._names(axis.values)
+        if axis.attributes:
+            self.put(" with ")
+            self._list(axis.attributes, self._attribute)
+
+    def _attribute(self, attribute: Attribute) -> str:
+        return f"{attribute.name} = {self.flat.expr(attribute.value)}"
+
+    def _step(self, step: Step) -> str:
+        return step.route if step.times is None else f"{step.route}^{self.flat.expr(step.times, SIMPLE)}"
+
+    def _list(self, items: Sequence[T], flat: Callable[[T], str]) -> None:
+        """Items between commas, in as many lines as it takes, all beginning in one column."""
+        column = self.column
+        for at, item in enumerate(items):
+            text = flat(item)
+            if at:
+                self.put(",")
+                has_comment = self.end_line(end_of(items[at - 1]), start_of(item), column)
+                if has_comment or not self.fits(f" {text}", 1):
+                    self.begin_line(column)
+                else:
+                    self.put(" ")
+            self.put(text)
+
+    def _names(self, names: Sequence[str]) -> None:
+        self._list([Name(one) for one in names], self.flat.expr)
+
+
+def _indices(names: Sequence[str]) -> str:
+    return f"[{', '.join(names)}]" if names else ""
