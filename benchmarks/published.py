@@ -62,9 +62,7 @@ class Published(nn.Module):
             scales = min(layer, 3) + 1
             last = layer == depth
             self.layers.append(
-                nn.ModuleList(
-                    Node(width << s, up=s > 0 and not last, down=s < 3 and not last) for s in range(scales)
-                )
+                nn.ModuleList(Node(width << s, up=s > 0 and not last, down=s < 3 and not last) for s in range(scales))
             )
         self.decode = nn.ModuleList(conv(width << s, (width << s) // (2 if s else 1), 1) for s in range(4))
         self.predict = nn.Conv2d(width, classes, 3, padding=1)

@@ -68,7 +68,9 @@ def decisions_dealt(module: nn.Module, table: Mapping[str, Tensor]) -> Iterator[
             continue
         rows, decide = table[part.node], part.decide  # type: ignore[index]
 
-        def scripted(*args: object, rows: Tensor = rows, decide: Callable[..., object] = decide, **kwargs: object) -> object:
+        def scripted(
+            *args: object, rows: Tensor = rows, decide: Callable[..., object] = decide, **kwargs: object
+        ) -> object:
             if len(args) == 5:
                 frame, images, logits, *_ = args
                 mine = rows[images]
@@ -155,9 +157,7 @@ def batch(
     """A batch whose images take different routes: sparse against dense, everything computed and masked."""
     images = torch.randn(args.batch, 3, height, width)
     per_image = [dealt(nodes, 0.52, 10 + image) for image in range(args.batch)]
-    table = {
-        node: torch.tensor([dealt_[node] for dealt_ in per_image]).tanh().clamp_min(0) for node in nodes
-    }
+    table = {node: torch.tensor([dealt_[node] for dealt_ in per_image]).tanh().clamp_min(0) for node in nodes}
     with decisions_dealt(sparse, table), decisions_dealt(dense, table):
         error = (sparse(images).output - dense(images).output).abs().max().item()
         found = medians({"dense": lambda: dense(images), "sparse": lambda: sparse(images)}, max(3, args.repeats // 3))

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from routespace import integrations
+    from routespace.budget import budget_loss
     from routespace.compile import compile
     from routespace.diagnostics import RouteError
     from routespace.graph.build import build
     from routespace.graph.ir import RouteGraph
     from routespace.language.format import format_text as format
     from routespace.language.load import load, loads
-    from routespace.runtime.budget import budget_loss
     from routespace.runtime.control import forcing, freeze, replaying
     from routespace.runtime.errors import GateError, InputError, WeightsError
     from routespace.runtime.result import Cost, Outcome, Routing
@@ -39,7 +39,7 @@ _HOMES = {
     "Space": "routespace.space.model",
     "WeightsError": "routespace.runtime.errors",
     "activation": "routespace.space.registry",
-    "budget_loss": "routespace.runtime.budget",
+    "budget_loss": "routespace.budget",
     "build": "routespace.graph.build",
     "compile": "routespace.compile",
     "convention": "routespace.space.conventions",

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from torch import fx
+from torch import fx, nn
 
 from routespace.emit import emit, target_of
 from routespace.graph.build import build
 from routespace.graph.ir import RouteGraph
+from routespace.graph.nets import Held, Weights, hold
 from routespace.graph.passes.fix import fix
 from routespace.graph.passes.guard import guard
 from routespace.graph.verify import verify
-from routespace.graph.nets import Held, Weights, hold
 from routespace.runtime.init import initialise
 from routespace.space.model import Space
 
@@ -61,5 +61,13 @@ def compile(
     policies = graph.policies
     starts = {f"{target_of(gate.name)}.body": gate.start for gate in graph.gates if gate.start is not None}
     initialise(module, policies.init, dict(policies.init_args), starts, seed)
-    module.routespace = graph
+    module.meta["routespace"] = graph
     return module if form in ("dense", "fixed") else module.eval()
+
+
+def graph_of(module: nn.Module) -> RouteGraph:
+    """The graph that a compiled module runs; `TypeError` for a module that `compile` did not make."""
+    graph = getattr(module, "meta", {}).get("routespace") if isinstance(module, fx.GraphModule) else None
+    if not isinstance(graph, RouteGraph):
+        raise TypeError("this module was not made by `routespace.compile`")
+    return graph

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from routespace.graph.fault import Fault
 from routespace.graph.infer import infer
 from routespace.graph.ir import (
     Apply,
@@ -29,6 +30,7 @@ from routespace.graph.ir import (
 )
 from routespace.graph.ledger import bounds, ledger, price
 from routespace.runtime import dense, export, fixed, sparse
+from routespace.runtime.errors import InputError
 from routespace.runtime.frame import Begin, Size
 from routespace.runtime.meter import Meter, Unit
 from routespace.runtime.report import Report
@@ -64,14 +66,19 @@ class _Emitter:
         graph = self.graph
 
         def sizes_of(size: Size) -> dict[Stride, Size]:
-            return infer(graph, size).sizes
+            try:
+                return infer(graph, size).sizes
+            except Fault as fault:
+                raise InputError(f"images of {size[0]}x{size[1]} do not fit the space: {fault.message}") from None
 
-        self.frame = self.call("begin", Begin(source.name, source.channels, graph.smallest, sizes_of), self.images)
+        self.begin = Begin(source.name, source.channels, graph.smallest, sizes_of)
+        self.frame = self.call("begin", self.begin, self.images)
         for value in graph.values:
             getattr(self, f"_{type(value).__name__.lower()}")(value)
         self.fx.output(self._report())
         module = fx.GraphModule(self.root, self.fx, class_name=_class_name(graph.name))
         module.graph.lint()
+        self.begin.like = tuple(module.parameters())[:1]
         return module
 
     def call(self, name: str, leaf: nn.Module, *args: fx.Node) -> fx.Node:
@@ -84,7 +91,7 @@ class _Emitter:
             parent = getattr(parent, part)
         parent.add_module(last, leaf)
         if hasattr(leaf, "unit"):
-            leaf.unit = self.units[name]
+            leaf.unit = self.units[name]  # type: ignore[assignment]
         node = self.fx.call_module(target, args)
         self.nodes[name] = node
         return node
@@ -194,7 +201,9 @@ class _Emitter:
         return value.name
 
 
-def price_list(graph: RouteGraph) -> Callable[[Size, str], tuple[list[float], list[float], list[float], list[bool], float]]:
+def price_list(
+    graph: RouteGraph,
+) -> Callable[[Size, str], tuple[list[float], list[float], list[float], list[bool], float]]:
     """Prices of a graph's working values, in order, for an image size and a convention."""
 
     def prices(size: Size, name: str) -> tuple[list[float], list[float], list[float], list[bool], float]:

@@ -103,13 +103,13 @@ def _inputs(streams: Streams, findings: Findings) -> None:
         try:
             channels = numbers.integer(declared.channels, {})
             if not 1 <= channels <= 2**16:
-                raise Fault("RS311", f"an input of {channels} channels; 1 to 65536 are possible", declared.channels.span)
+                raise Fault(
+                    "RS311", f"an input of {channels} channels; 1 to 65536 are possible", declared.channels.span
+                )
         except Fault as fault:
             fault.report(findings)
             continue
-        streams.drafts[declared.name] = Draft(
-            "input", declared.name, "", [], {"channels": channels}, declared.span
-        )
+        streams.drafts[declared.name] = Draft("input", declared.name, "", [], {"channels": channels}, declared.span)
 
 
 def _never_hit(streams: Streams, findings: Findings) -> None:
@@ -195,7 +195,7 @@ class _Concrete:
         if (shape.height, shape.width) != (1, 1):
             raise Fault(
                 "RS404",
-                f"gate `{template.name}` ends in a map of {shape.height}x{shape.width}, one decision per image is needed",
+                f"gate `{template.name}` gives a map of {shape.height}x{shape.width}; one decision per image is needed",
                 body.span,
                 help="add `mean` before the last conv",
             )
@@ -217,7 +217,9 @@ class _Concrete:
     def _activation(self, template: GateDecl) -> tuple[str, tuple[tuple[str, Any], ...]]:
         declared = clause(template, "activation")
         if declared is None:
-            raise Fault("RS317", f"gate `{template.name}` has no activation", template.span, help="add `activation relu_tanh`")
+            raise Fault(
+                "RS317", f"gate `{template.name}` has no activation", template.span, help="add `activation relu_tanh`"
+            )
         value = declared.value
         name = value.id if isinstance(value, Name) else value.name if isinstance(value, Call) else ""
         entry = ACTIVATIONS.get(name)
@@ -232,13 +234,20 @@ class _Concrete:
     def _start(self, template: GateDecl, body: Op, name: str, args: tuple[tuple[str, Any], ...]) -> float | None:
         for one in template.clauses:
             if one.name not in ("body", "activation", "start"):
-                raise Fault("RS318", f"a gate has no clause `{one.name}`", one.span, help="it has body, activation and start")
+                raise Fault(
+                    "RS318", f"a gate has no clause `{one.name}`", one.span, help="it has body, activation and start"
+                )
         declared = clause(template, "start")
         if declared is None:
             return None
         last = next((leaf for leaf in reversed(_leaves(body)) if leaf.entry == "conv"), None)
         if last is None or not dict(last.args)["bias"]:
-            raise Fault("RS319", "a start needs a last conv with a bias to set", declared.span, help="write `conv(1, routes, bias)`")
+            raise Fault(
+                "RS319",
+                "a start needs a last conv with a bias to set",
+                declared.span,
+                help="write `conv(1, routes, bias)`",
+            )
         value = declared.value
         if isinstance(value, Call) and len(value.args) == 1 and value.name in ("bias", "value"):
             number = float(self.numbers.number(value.args[0].value, {}))
@@ -246,7 +255,9 @@ class _Concrete:
                 return number
             inverse = ACTIVATIONS[name].inverse
             if inverse is None:
-                raise Fault("RS319", f"`{name}` cannot be solved for a starting value", declared.span, help="write `bias(b)`")
+                raise Fault(
+                    "RS319", f"`{name}` cannot be solved for a starting value", declared.span, help="write `bias(b)`"
+                )
             low, high = ACTIVATIONS[name].range
             if not low < number < high:
                 raise Fault("RS319", f"a start of {number:g} is outside ({low:g}, {high:g})", declared.span)
@@ -255,7 +266,9 @@ class _Concrete:
 
     def _route(self, draft: Draft) -> tuple[Value, Shape]:
         entering = self.shapes[draft.args[0]]
-        op, shape = (IDENTITY, entering) if draft.expr is None else self.resolver.resolve(draft.expr, draft.env, entering)
+        op, shape = (
+            (IDENTITY, entering) if draft.expr is None else self.resolver.resolve(draft.expr, draft.env, entering)
+        )
         if draft.closed is not None:
             passed = self.shapes[draft.closed]
             if passed != shape:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from routespace.diagnostics import Span
 from routespace.graph.fault import Fault
 from routespace.graph.ir import Apply, Chain, Gate, Input, Leaf, Merge, Op, Output, Route, RouteGraph, Zero
 from routespace.graph.ops import IMAGE_STRIDE, check_merge, leaf_shape
@@ -69,7 +70,7 @@ class _Inference:
         costs = {name: sum((cost for _, cost in leaves), NO_COST) for name, leaves in leaf_costs.items()}
         return Inferred(self.shapes, costs, leaf_costs, self.sizes)
 
-    def _span(self, name: str) -> object:
+    def _span(self, name: str) -> Span | None:
         return self.graph.by_name[name].span
 
     def op(self, op: Op, inputs: tuple[Shape, ...]) -> tuple[Shape, tuple[tuple[str, Cost], ...]]:

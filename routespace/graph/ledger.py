@@ -34,7 +34,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A row under a convention: what it adds to each kind of cost where it runs; `always_hard` whether it runs or not."""
+    """A row under a convention: what it adds to each kind of cost where it runs; `always_hard`: run or not."""
 
     expected: float
     hard: float

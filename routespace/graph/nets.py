@@ -70,9 +70,7 @@ def _given(graph: RouteGraph, weights: Weights) -> Held:
             raise Fault("RS702", f"there is no node `{node}` with a gate", help=did_you_mean(node, by_node))
         for route, weight in routes.items():
             if route not in by_node[node]:
-                raise Fault(
-                    "RS702", f"node `{node}` has no route `{route}`", help=did_you_mean(route, by_node[node])
-                )
+                raise Fault("RS702", f"node `{node}` has no route `{route}`", help=did_you_mean(route, by_node[node]))
             if not weight >= 0:
                 raise Fault("RS705", f"route `{route}` of `{node}` is held at {weight}; weights are not negative")
             by_node[node][route] = float(weight)
@@ -137,7 +135,11 @@ class _Reader:
     def route(self, node: str, name: str, span: Any) -> Route:
         value = self.graph.by_name.get(f"{node}.{name}")
         if not isinstance(value, Route):
-            here = [route.name.rsplit(".", 1)[-1] for route in self.graph.values if isinstance(route, Route) and route.node == node]
+            here = [
+                route.name.rsplit(".", 1)[-1]
+                for route in self.graph.values
+                if isinstance(route, Route) and route.node == node
+            ]
             raise Fault(
                 "RS702",
                 f"node `{node}` has no route `{name}`",

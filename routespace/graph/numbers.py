@@ -108,10 +108,10 @@ class Numbers:
             case Binary():
                 return self._binary(expr)
             case Unary():
-                operand = self.closure(expr.operand)
+                self.closure(expr.operand)
                 if expr.op == "not":
                     return lambda env: not self.truth(expr.operand, env)
-                return lambda env: -self.number(expr.operand, env) if operand else 0
+                return lambda env: -self.number(expr.operand, env)
             case If():
                 value, otherwise = self.closure(expr.value), self.closure(expr.otherwise)
                 return lambda env: value(env) if self.truth(expr.condition, env) else otherwise(env)
@@ -275,7 +275,8 @@ class Numbers:
             each = expr.args[0].value
             body = self.closure(each.value)
             return lambda env: _bounded(
-                _folded(fold, [body({**env, each.var: item}) for item in self.domain(each.domain, env)], expr), expr.span
+                _folded(fold, [body({**env, each.var: item}) for item in self.domain(each.domain, env)], expr),
+                expr.span,
             )
         parts = [self.closure(arg.value) for arg in expr.args]
 
@@ -324,11 +325,14 @@ def _divide(a: Any, b: Any) -> Any:
 def _power(a: Any, b: Any) -> Any:
     if not isinstance(b, int) or abs(b) > 64:
         raise OverflowError("the exponent is not a whole number between -64 and 64")
-    return a**b if b >= 0 else Fraction(1) / Fraction(a) ** -b
+    if b < 0:
+        return Fraction(1) / Fraction(a) ** -b
+    result: Any = a**b
+    return result
 
 
 def _bounded(value: Any, span: Span | None) -> Any:
-    if isinstance(value, (int, Fraction)) and abs(value) > LARGEST:
+    if isinstance(value, (int, Fraction)) and not -LARGEST <= value <= LARGEST:
         raise Fault("RS804", "this number is larger than 2^53", span)
     return value
 

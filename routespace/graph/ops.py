@@ -180,9 +180,7 @@ class Resolver:
             parts.extend(op.parts if isinstance(op, Beside) and op.merge == merge else (op,))
         return Beside(tuple(parts), merge), MERGES[merge].shape(shapes)
 
-    def _named(
-        self, name: str, args: tuple[Arg, ...], env: Env, shape: Shape, span: Span | None
-    ) -> tuple[Op, Shape]:
+    def _named(self, name: str, args: tuple[Arg, ...], env: Env, shape: Shape, span: Span | None) -> tuple[Op, Shape]:
         bound = env.get(name, self.scope.parameters.get(name))
         if isinstance(bound, Name) and bound.id != name:
             return self._named(bound.id, args, {k: v for k, v in env.items() if k != name}, shape, span)
@@ -202,7 +200,9 @@ class Resolver:
         self, declared: OpDecl, args: tuple[Arg, ...], env: Env, shape: Shape, span: Span | None
     ) -> tuple[Op, Shape]:
         if declared.name in self._opening or len(self._opening) > DEEPEST:
-            raise Fault("RS306", f"op `{declared.name}` is defined by itself", declared.span, others=[(span, "used here")])
+            raise Fault(
+                "RS306", f"op `{declared.name}` is defined by itself", declared.span, others=[(span, "used here")]
+            )
         inner: dict[str, Any] = {axis: env[axis] for axis in self.scope.axes if axis in env}
         inner["channels"] = shape.channels
         inner.update(self._bind(declared, args, env, span))
@@ -313,7 +313,12 @@ def fill(
             continue
         if arg.name is None:
             if place >= len(positional):
-                raise Fault("RS309", f"too many arguments for `{name}`", arg.span or value.span or span, help=_usage(name, parameters))
+                raise Fault(
+                    "RS309",
+                    f"too many arguments for `{name}`",
+                    arg.span or value.span or span,
+                    help=_usage(name, parameters),
+                )
             parameter = positional[place]
             place += 1
         elif arg.name in by_name:
@@ -346,7 +351,9 @@ def _argument(name: str, parameter: Parameter, value: Expr, env: Env, resolver: 
         return _stride(name, value, env, resolver)
     result = numbers.integer(value, env) if parameter.kind == "integer" else numbers.number(value, env)
     if parameter.least is not None and result < parameter.least:
-        raise Fault("RS311", f"`{parameter.name}` of `{name}` is {result}; at least {parameter.least:g} is needed", value.span)
+        raise Fault(
+            "RS311", f"`{parameter.name}` of `{name}` is {result}; at least {parameter.least:g} is needed", value.span
+        )
     if parameter.kind == "integer" and result > 2**20:
         raise Fault("RS311", f"`{parameter.name}` of `{name}` is {result}; at most 2^20 is sensible", value.span)
     return float(result) if isinstance(result, Fraction) and name != "resize" else result
@@ -360,7 +367,12 @@ def _stride(name: str, value: Expr, env: Env, resolver: Resolver) -> Stride:
     axis = resolver.scope.axis(attribute[0].name, value.span)
     ordinal = resolver.numbers.integer(value, env)
     if ordinal not in axis:
-        raise Fault("RS501", f"index {ordinal} is off the axis `{axis.name}`", value.span, others=[(axis.declaration.span, f"it runs from {axis.low} to {axis.high}")])
+        raise Fault(
+            "RS501",
+            f"index {ordinal} is off the axis `{axis.name}`",
+            value.span,
+            others=[(axis.declaration.span, f"it runs from {axis.low} to {axis.high}")],
+        )
     stride = exact(resolver.numbers.number(attribute[1], {axis.name: ordinal}))
     if stride <= 0:
         raise Fault("RS313", f"the stride of `{axis.label(ordinal)}` is {stride}", attribute[1].span)

@@ -47,7 +47,9 @@ def _axis(declared: AxisDecl, numbers: Numbers) -> Axis:
         raise Fault("RS313", f"axis `{declared.name}` starts at {low}; indices count from 0", declared.values.span)
     if high - low >= MOST_INDICES:
         raise Fault(
-            "RS801", f"axis `{declared.name}` has {high - low + 1} indices; at most {MOST_INDICES}", declared.values.span
+            "RS801",
+            f"axis `{declared.name}` has {high - low + 1} indices; at most {MOST_INDICES}",
+            declared.values.span,
         )
     return Axis(declared.name, low, tuple(f"{declared.name}{i}" for i in range(low, high + 1)), declared)
 

@@ -13,7 +13,9 @@ from routespace.space.expr import Arg, Binary, Call, Clause, Name
 from routespace.space.policies import BUDGETS, LIVE, POLICIES
 
 
-def resolve_policies(clauses: list[Clause], overrides: tuple[Clause, ...], numbers: Numbers, findings: Findings) -> Policies:
+def resolve_policies(
+    clauses: list[Clause], overrides: tuple[Clause, ...], numbers: Numbers, findings: Findings
+) -> Policies:
     """The policies in force: overrides win over what the text says, defaults fill the rest."""
     found: dict[str, Any] = {}
     given: dict[tuple[str, str | None], Clause] = {}
@@ -35,9 +37,7 @@ def resolve_policies(clauses: list[Clause], overrides: tuple[Clause, ...], numbe
 
 def _one(clause: Clause, found: dict[str, Any], numbers: Numbers) -> None:
     if clause.name not in POLICIES:
-        raise Fault(
-            "RS601", f"unknown policy `{clause.name}`", clause.span, help=did_you_mean(clause.name, POLICIES)
-        )
+        raise Fault("RS601", f"unknown policy `{clause.name}`", clause.span, help=did_you_mean(clause.name, POLICIES))
     if clause.mode is not None and clause.name != "live":
         raise Fault("RS602", f"`{clause.name}` cannot be split by mode", clause.span)
     if clause.name == "live":
@@ -92,14 +92,19 @@ def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
     for name, arg in named.items():
         if name not in ("weight", "start", "ramp"):
             raise Fault(
-                "RS309", f"`{value.name}` has no argument `{name}`", arg.span, help=did_you_mean(str(name), ("weight", "start", "ramp"))
+                "RS309",
+                f"`{value.name}` has no argument `{name}`",
+                arg.span,
+                help=did_you_mean(str(name), ("weight", "start", "ramp")),
             )
     wanted = 1 if value.name == "ratio" else 2
     if len(positional) != wanted:
         raise Fault("RS309", f"`{value.name}` takes {wanted} arguments before the named ones", value.span)
     target = 0.0 if value.name == "ratio" else float(numbers.number(positional[1].value, {}))
     fractions = {name: float(numbers.number(arg.value, {})) for name, arg in named.items()}
-    budget = Budget(value.name, target, fractions.get("weight", 1.0), fractions.get("start", 0.0), fractions.get("ramp", 0.0))
+    budget = Budget(
+        value.name, target, fractions.get("weight", 1.0), fractions.get("start", 0.0), fractions.get("ramp", 0.0)
+    )
     if not (0 <= budget.start <= 1 and 0 <= budget.ramp <= 1 and budget.weight >= 0 and 0 <= budget.target <= 1):
         raise Fault("RS604", "target, start and ramp are fractions from 0 to 1, weight is not negative", value.span)
     return budget

@@ -111,10 +111,7 @@ class PlaceBuilder:
         self.scope, self.numbers = streams.scope, streams.numbers
         self.node = place.name
         self.sent = {
-            branch.name
-            for part in place.declaration.body
-            if isinstance(part, Choice)
-            for branch in part.branches
+            branch.name for part in place.declaration.body if isinstance(part, Choice) for branch in part.branches
         }
         self.local = self.sent | {part.name for part in place.declaration.body if isinstance(part, Equation)}
         self.gates: dict[str, str] = {}
@@ -267,8 +264,8 @@ class PlaceBuilder:
         found: list[tuple[Expr, dict[str, Any]]] = []
         for arg in call.args:
             if isinstance(arg.value, Each):
-                for item in self.numbers.domain(arg.value.domain, env):
-                    found.append((arg.value.value, {**env, arg.value.var: item}))
+                each = arg.value
+                found.extend((each.value, {**env, each.var: item}) for item in self.numbers.domain(each.domain, env))
             else:
                 found.extend((arg.value, inner) for inner in self.family(arg.value, env))
         return found
@@ -301,9 +298,7 @@ class PlaceBuilder:
         if not refs:
             return None
         return self.add(
-            Draft(
-                "gather", name, self.node, refs, env, call.span, call=Call(call.name, tuple(rest), call.span)
-            )
+            Draft("gather", name, self.node, refs, env, call.span, call=Call(call.name, tuple(rest), call.span))
         )
 
     def is_stream(self, expr: Expr) -> bool:
@@ -326,9 +321,14 @@ class PlaceBuilder:
         if call.name in self.scope.gates:
             raise Fault("RS314", "a gate is no stream", call.span, help="give it a name, or use it after `by`")
         if call.name in self.scope.ops or call.name in OPS:
-            raise Fault("RS314", f"`{call.name}` is an op", call.span, help=f"pipe a stream into it: `x | {call.name}(…)`")
+            raise Fault(
+                "RS314", f"`{call.name}` is an op", call.span, help=f"pipe a stream into it: `x | {call.name}(…)`"
+            )
         raise Fault(
-            "RS203", f"unknown op `{call.name}`", call.span, help=did_you_mean(call.name, [*MERGES, *self.scope.op_names()])
+            "RS203",
+            f"unknown op `{call.name}`",
+            call.span,
+            help=did_you_mean(call.name, [*MERGES, *self.scope.op_names()]),
         )
 
     def gate(self, expr: Expr, name: str) -> str:
@@ -339,28 +339,38 @@ class PlaceBuilder:
             if expr.id in self.scope.gates:
                 raise Fault("RS315", f"gate `{expr.id}` reads a stream", expr.span, help=f"write `{expr.id}(x)`")
             raise Fault(
-                "RS206", f"unknown gate `{expr.id}`", expr.span, help=did_you_mean(expr.id, [*self.gates, *self.scope.gates])
+                "RS206",
+                f"unknown gate `{expr.id}`",
+                expr.span,
+                help=did_you_mean(expr.id, [*self.gates, *self.scope.gates]),
             )
         if not isinstance(expr, Call):
             raise Fault("RS315", "a gate is needed here", expr.span, help="write `GATE(stream)`")
         template = self.scope.gates.get(expr.name)
         if template is None:
-            raise Fault("RS206", f"unknown gate `{expr.name}`", expr.span, help=did_you_mean(expr.name, self.scope.gates))
+            raise Fault(
+                "RS206", f"unknown gate `{expr.name}`", expr.span, help=did_you_mean(expr.name, self.scope.gates)
+            )
         if template.granularity != "image":
             raise Fault(
-                "RS602", f"gates per {template.granularity} are not supported yet", template.span, help="write `per image`"
+                "RS602",
+                f"gates per {template.granularity} are not supported yet",
+                template.span,
+                help="write `per image`",
             )
         if not expr.args or expr.args[0].name is not None:
             raise Fault("RS315", f"gate `{expr.name}` reads a stream", expr.span, help=f"write `{expr.name}(x)`")
-        env = dict(self.place.env)
+        env: dict[str, Any] = dict(self.place.env)
         for parameter, arg in itertools.zip_longest(template.params, expr.args[1:]):
             if parameter is None:
                 raise Fault("RS309", f"too many arguments for gate `{expr.name}`", arg.span)
             value = arg.value if arg is not None else parameter.default
             if value is None:
                 raise Fault("RS309", f"gate `{expr.name}` needs `{parameter.name}`", expr.span)
-            env[parameter.name] = value if isinstance(value, Name) and not self.numbers.is_number(value.id) else (
-                self.numbers.value(value, self.place.env)
+            env[parameter.name] = (
+                value
+                if isinstance(value, Name) and not self.numbers.is_number(value.id)
+                else (self.numbers.value(value, self.place.env))
             )
         source = self.entering(
             self.stream(expr.args[0].value, self.fresh(name), self.place.env), self.fresh(name), expr.span
@@ -449,9 +459,13 @@ class PlaceBuilder:
             known = choice.combine in COMBINES
             raise Fault(
                 "RS602" if known else "RS208",
-                f"choices by `{choice.combine}` are not supported yet" if known else f"unknown choice `{choice.combine}`",
+                f"choices by `{choice.combine}` are not supported yet"
+                if known
+                else f"unknown choice `{choice.combine}`",
                 choice.span,
-                help="`sum by` and `send … by` are there" if known else did_you_mean(choice.combine, (*COMBINES, "send")),
+                help="`sum by` and `send … by` are there"
+                if known
+                else did_you_mean(choice.combine, (*COMBINES, "send")),
             )
         gate = self.gate(choice.gate, self.gate_name())
         branches = [one for one in choice.branches if one.where is None or self.numbers.truth(one.where, env)]
@@ -508,9 +522,7 @@ def output_drafts(streams: Streams, declared: OutputDecl) -> None:
         ref = builder.stream(declared.value, f"outputs.{key}", env)
         if ref is None:
             raise Fault("RS507", f"output `{key}` reads nothing: its stream never exists", declared.span)
-        streams.drafts[f"output.{key}"] = Draft(
-            "output", f"output.{key}", "", [ref], env, declared.span, slot=key
-        )
+        streams.drafts[f"output.{key}"] = Draft("output", f"output.{key}", "", [ref], env, declared.span, slot=key)
 
 
 def clause(template: GateDecl, name: str) -> Clause | None:

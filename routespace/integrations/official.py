@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
 
+from routespace.compile import graph_of
 from routespace.emit import target_of
 from routespace.graph.ir import Apply, Beside, Chain, Gate, Input, Leaf, Op, Route, RouteGraph
 from routespace.runtime.weights import load_strictly
@@ -24,7 +25,7 @@ def load_segmentation(module: nn.Module, state_dict: Mapping[str, Tensor]) -> No
     A fixed form takes what its net keeps of a whole checkpoint. Raises `WeightsError` listing the official names that
     are missing, extra or mis-shaped; nothing has been loaded then.
     """
-    graph: RouteGraph = module.routespace
+    graph = graph_of(module)
     official = dict(segmentation_names(graph, state_dict))
     own = {name: ours for ours, name in official.items()}
     left_over = {} if not graph.gates else {name: tensor for name, tensor in state_dict.items() if name not in own}
@@ -61,7 +62,9 @@ def _cell(index: tuple[tuple[str, int], ...]) -> str:
 
 def _candidates(op: Op, path: str, prefix: str, state_dict: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
     """A cell: its candidate ops side by side, each one convolution or a sequence of them."""
-    parts = [(part, f"{path}.{place}") for place, part in enumerate(op.parts)] if isinstance(op, Beside) else [(op, path)]
+    parts = (
+        [(part, f"{path}.{place}") for place, part in enumerate(op.parts)] if isinstance(op, Beside) else [(op, path)]
+    )
     learned = [(place, part, at) for place, (part, at) in enumerate(parts) if _units(part, at)]
     there = sorted({int(name[len(prefix) + 1 :].split(".")[0]) for name in state_dict if name.startswith(f"{prefix}.")})
     places = there if len(there) == len(learned) else [place for place, _, _ in learned]
@@ -73,7 +76,9 @@ def _candidates(op: Op, path: str, prefix: str, state_dict: Mapping[str, Tensor]
 
 def _units(op: Op, path: str) -> list[tuple[str, bool, str | None]]:
     """Convolutions of a sequence in order: path, whether it has a bias, path of the norm behind it."""
-    leaves = [(part, f"{path}.{place}") for place, part in enumerate(op.parts)] if isinstance(op, Chain) else [(op, path)]
+    leaves = (
+        [(part, f"{path}.{place}") for place, part in enumerate(op.parts)] if isinstance(op, Chain) else [(op, path)]
+    )
     units: list[tuple[str, bool, str | None]] = []
     for leaf, at in leaves:
         if not isinstance(leaf, Leaf):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from routespace.diagnostics import Diagnostic, Findings, Label, RouteError, Span, did_you_mean
-from routespace.space.policies import POLICIES
 from routespace.language.names import check_names
 from routespace.language.parser import parse
 from routespace.space.expr import (
@@ -24,6 +23,7 @@ from routespace.space.expr import (
     SpaceDecl,
 )
 from routespace.space.model import Binding, ParameterValue, Space, to_expr
+from routespace.space.policies import POLICIES
 from routespace.space.registry import OPS
 
 PRELUDE = Path(__file__).with_name("prelude.route")
@@ -43,7 +43,9 @@ class Library:
     own_spaces: list[str] = field(default_factory=list)
 
 
-def load(path: str | Path, *, space: str | None = None, findings: Findings | None = None, **given: ParameterValue) -> Space:
+def load(
+    path: str | Path, *, space: str | None = None, findings: Findings | None = None, **given: ParameterValue
+) -> Space:
     """The space in the `.route` file at `path`.
 
     `space` chooses one where the file has several. Further arguments are parameters (numbers, yes/no as bool, op
@@ -55,7 +57,12 @@ def load(path: str | Path, *, space: str | None = None, findings: Findings | Non
 
 
 def loads(
-    text: str, *, path: str = "<text>", space: str | None = None, findings: Findings | None = None, **given: ParameterValue
+    text: str,
+    *,
+    path: str = "<text>",
+    space: str | None = None,
+    findings: Findings | None = None,
+    **given: ParameterValue,
 ) -> Space:
     """The space in `text`; imports are relative to the working directory. Otherwise as `load`.
 
@@ -110,7 +117,9 @@ def collect(file: File, path: Path, library: Library, findings: Findings, open_f
 
     def declare(name: str, span: Span | None) -> bool:
         if name in taken:
-            findings.add("RS204", f"`{name}` is declared twice", span, "again here", others=[(taken[name], "first here")])
+            findings.add(
+                "RS204", f"`{name}` is declared twice", span, "again here", others=[(taken[name], "first here")]
+            )
             return False
         taken[name] = span
         return True
@@ -122,7 +131,7 @@ def collect(file: File, path: Path, library: Library, findings: Findings, open_f
             case SpaceDecl() if declare(item.name, item.span):
                 library.spaces[item.name] = item
                 library.own_spaces.append(item.name)
-            case (OpDecl() | GateDecl()) if declare(item.name, item.span):
+            case OpDecl() | GateDecl() if declare(item.name, item.span):
                 library.ops[item.name] = item
             case NetDecl() if declare(item.name, item.span):
                 library.nets[item.name] = item
@@ -139,12 +148,17 @@ def _import(
     assert callable(declare)
     target = path.parent / item.path
     if target.is_absolute() != path.parent.is_absolute() and Path(item.path).is_absolute():
-        findings.add("RS152", f"`{item.path}` is not a relative path", item.span, help="imports are relative to the file")
+        findings.add(
+            "RS152", f"`{item.path}` is not a relative path", item.span, help="imports are relative to the file"
+        )
         return
     resolved = target.resolve()
     if resolved in open_files:
         findings.add(
-            "RS153", f"`{item.path}` imports itself", item.span, notes=[" → ".join(p.name for p in [*open_files, resolved])]
+            "RS153",
+            f"`{item.path}` imports itself",
+            item.span,
+            notes=[" → ".join(p.name for p in [*open_files, resolved])],
         )
         return
     if len(open_files) > MOST_FILES:
@@ -160,9 +174,7 @@ def _import(
     known = {**inner.spaces, **inner.ops, **inner.nets}
     for name in item.names:
         if name not in known:
-            findings.add(
-                "RS154", f"`{item.path}` declares no `{name}`", item.span, help=did_you_mean(name, known)
-            )
+            findings.add("RS154", f"`{item.path}` declares no `{name}`", item.span, help=did_you_mean(name, known))
             continue
         if declare(name, item.span):
             found = known[name]
@@ -224,7 +236,14 @@ def bind(declared: SpaceDecl, library: Library, given: Mapping[str, ParameterVal
         bound.append(Binding(parameter.name, chosen))
     ops = {item.name: item for item in prelude().items if isinstance(item, OpDecl)}
     nets = tuple(net for net in library.nets.values() if net.space == declared.name)
-    return Space(declared, tuple(bound), tuple(overrides), tuple({**ops, **library.ops}.values()), nets, tuple(findings.sources.values()))
+    return Space(
+        declared,
+        tuple(bound),
+        tuple(overrides),
+        tuple({**ops, **library.ops}.values()),
+        nets,
+        tuple(findings.sources.values()),
+    )
 
 
 def prelude() -> File:

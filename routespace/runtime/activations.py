@@ -1,4 +1,8 @@
-"""Gate activations: logits (N, K) → weights (N, K) and which routes are open (N, K)."""
+"""Gate activations: logits (N, K) → weights (N, K) and which routes are open (N, K).
+
+`margin` of an activation is how far a logit is from deciding otherwise, (N, K); infinite where it cannot. One without
+it decides at logit 0.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,17 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def margin(activation: nn.Module, logits: Tensor) -> Tensor:
+    """Distance (N, K) of each logit from the point where its route would open or shut."""
+    own = getattr(activation, "margin", None)
+    found: Tensor = logits.abs() if own is None else own(logits)
+    return found
+
+
+def _never(logits: Tensor) -> Tensor:
+    return torch.full_like(logits, math.inf)
 
 
 class ReluTanh(nn.Module):
@@ -33,6 +48,9 @@ class Sigmoid(nn.Module):
     def forward(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         return torch.sigmoid(logits), torch.ones_like(logits, dtype=torch.bool)
 
+    def margin(self, logits: Tensor) -> Tensor:
+        return _never(logits)
+
 
 class Softmax(nn.Module):
     """softmax(v / T) over the routes; never closes."""
@@ -43,6 +61,9 @@ class Softmax(nn.Module):
 
     def forward(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         return torch.softmax(logits / self.temperature, 1), torch.ones_like(logits, dtype=torch.bool)
+
+    def margin(self, logits: Tensor) -> Tensor:
+        return _never(logits)
 
 
 class Argmax(nn.Module):
@@ -56,6 +77,12 @@ class Argmax(nn.Module):
         open_ = (hard > 0) | torch.isnan(logits)
         return hard + soft - soft.detach(), open_
 
+    def margin(self, logits: Tensor) -> Tensor:
+        if logits.shape[1] < 2:
+            return _never(logits)
+        best = logits.topk(2, 1).values
+        return (best[:, :1] - best[:, 1:]).expand_as(logits)
+
 
 class Threshold(nn.Module):
     """1 where sigmoid(v) > `at`, else closed; the gradient is that of the sigmoid."""
@@ -68,6 +95,10 @@ class Threshold(nn.Module):
         soft = torch.sigmoid(logits)
         open_ = ~(soft <= self.at)
         return open_.to(soft) + soft - soft.detach(), open_
+
+    def margin(self, logits: Tensor) -> Tensor:
+        at = min(max(self.at, 0.0), 1.0)
+        return (logits - math.log(at / (1 - at))).abs() if 0 < at < 1 else _never(logits)
 
 
 def relu_tanh() -> nn.Module:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +29,10 @@ class Control:
         columns: list[Tensor] = []
         for route, weight in zip(self.routes, self.forced, strict=True):
             column = torch.as_tensor(weight, dtype=like.dtype, device=like.device)
-            if column.dim() > 1 or column.dim() == 1 and column.shape[0] != batch:
-                raise GateError(f"weights forced on `{route}` are for {tuple(column.shape)} images, the batch has {batch}")
+            if column.dim() > 1 or (column.dim() == 1 and column.shape[0] != batch):
+                raise GateError(
+                    f"weights forced on `{route}` are for {tuple(column.shape)} images, the batch has {batch}"
+                )
             columns.append(column.expand(batch) if column.dim() == 0 else column)
         return torch.stack(columns, 1) if columns else like.new_zeros(batch, 0)
 
@@ -90,6 +93,11 @@ def _force(
             control.forced = tuple(wanted.get(route, 0.0) for route in control.routes)
 
 
+def _stay(body: nn.Module, mode: bool = True) -> nn.Module:
+    """What a frozen body answers to `train()`."""
+    return body
+
+
 @contextmanager
 def replaying(module: nn.Module, routing: Routing) -> Iterator[nn.Module]:
     """Within the block, every gate takes the weights recorded in `routing` (of the same images, in their order)."""
@@ -116,4 +124,4 @@ def freeze(module: nn.Module, *nodes: str) -> None:
             assert isinstance(body, nn.Module)
             body.requires_grad_(False)
             body.eval()
-            body.train = lambda mode=True, frozen=body: frozen  # type: ignore[method-assign,assignment]
+            body.train = partial(_stay, body)  # type: ignore[method-assign]

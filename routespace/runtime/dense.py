@@ -6,12 +6,14 @@ anything; whoever reads a flow selects.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from routespace.runtime.activations import margin
 from routespace.runtime.control import Control
 from routespace.runtime.frame import Frame
 from routespace.runtime.merges import Merger
@@ -36,7 +38,8 @@ class Decision(NamedTuple):
     """What a gate decided for a batch.
 
     `weights` (N, K) are 0 where shut or unreached; `open` (N, K); `active`, `reached` (N,): some route is open; the
-    gate was consulted. `consulted` is False for a gate that was forced. `logits` (N, K) as computed.
+    gate was consulted. `consulted` is False for a gate that was forced. `logits` (N, K) as computed. `margin` gives
+    the distance (N, K) of each decision from flipping.
     """
 
     weights: Tensor
@@ -45,6 +48,15 @@ class Decision(NamedTuple):
     reached: Tensor
     consulted: bool
     logits: Tensor
+    margin: Callable[[], Tensor]
+
+
+def distance(activation: nn.Module, logits: Tensor, weights: Tensor, below: float, consulted: bool) -> Tensor:
+    """How far decisions are from flipping: by their own logit, or by the sum of weights that closes an image."""
+    if not consulted:
+        return torch.full_like(logits, torch.inf)
+    own = margin(activation, logits)
+    return torch.minimum(own, (weights.sum(1, keepdim=True) - below).abs()) if below > 0 else own
 
 
 def select(mask: Tensor | None, value: Tensor, otherwise: Tensor | float) -> Tensor:
@@ -184,7 +196,8 @@ class Gate(nn.Module):
         if self.below > 0:
             opened = opened & ~(torch.where(opened, weights, 0.0).sum(1, keepdim=True) < self.below)
         weights = torch.where(opened, weights, 0.0)
-        return Decision(weights, opened, opened.any(1), reached, consulted, logits)
+        far = partial(distance, self.activation, logits, weights, self.below, consulted)
+        return Decision(weights, opened, opened.any(1), reached, consulted, logits, far)
 
 
 class Route(_Op):

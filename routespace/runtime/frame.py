@@ -39,8 +39,8 @@ class Frame:
 class Begin(nn.Module):
     """Checks the images and opens the frame of a call.
 
-    `sizes_of` gives, for an image size, the sizes of streams by stride; it raises `ValueError` where a size is too
-    small.
+    `sizes_of` gives, for an image size, the sizes of streams by stride; it raises `InputError` where a size does not
+    fit. `like` holds a parameter whose device and dtype images must have, if the module has parameters.
     """
 
     def __init__(self, name: str, channels: int, smallest: int, sizes_of: Callable[[Size], dict[Stride, Size]]) -> None:
@@ -48,6 +48,7 @@ class Begin(nn.Module):
         self.name, self.channels, self.smallest = name, channels, smallest
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)
         self.blanks = BlankStore()
+        self.like: tuple[Tensor, ...] = ()
 
     def forward(self, images: Tensor) -> Frame:
         if not isinstance(images, Tensor) or images.dim() != 4:
@@ -59,14 +60,16 @@ class Begin(nn.Module):
             raise InputError(f"input `{self.name}` is {images.dtype}; a floating-point tensor is needed")
         size = (int(images.shape[2]), int(images.shape[3]))
         if min(size) < self.smallest:
-            raise InputError(f"images of {size[0]}x{size[1]} are too small; {self.smallest} pixels a side are the minimum")
+            raise InputError(
+                f"images of {size[0]}x{size[1]} are too small; {self.smallest} pixels a side are the minimum"
+            )
+        for parameter in self.like:
+            check_against(images, parameter)
         return Frame(images.shape[0], size, self.sizes_of(size), images, self.blanks)
 
 
-def check_against(images: Tensor, parameter: Tensor | None) -> None:
+def check_against(images: Tensor, parameter: Tensor) -> None:
     """Images must live where the weights live and have their dtype (autocast excepted)."""
-    if parameter is None:
-        return
     if images.device != parameter.device:
         raise InputError(f"images are on {images.device}, the module's weights on {parameter.device}")
     if images.dtype != parameter.dtype and not torch.is_autocast_enabled(images.device.type):

@@ -11,9 +11,7 @@ import torch
 from torch import nn
 
 
-def initialise(
-    module: nn.Module, policy: str, args: Mapping[str, Any], starts: Mapping[str, float], seed: int
-) -> None:
+def initialise(module: nn.Module, policy: str, args: Mapping[str, Any], starts: Mapping[str, float], seed: int) -> None:
     """Set every parameter of `module`: convolutions by `policy`, norms to 1 and 0, biases to 0.
 
     `policy` is "kaiming" (normal, fan-in) or "normal" (with `std`). `starts` gives, by module name of a gate's body,

@@ -68,8 +68,13 @@ class Meter(nn.Module):
 
     def prices(self, size: Size, convention: str, device: torch.device) -> Prices:
         expected, hard, executed, always, above = self.price_list(size, convention)
-        numbers = [torch.tensor(one, dtype=torch.float64, device=device) for one in (expected, hard, executed)]
-        return Prices(*numbers, torch.tensor(always, device=device, dtype=torch.bool), above)
+        return Prices(
+            torch.tensor(expected, dtype=torch.float64, device=device),
+            torch.tensor(hard, dtype=torch.float64, device=device),
+            torch.tensor(executed, dtype=torch.float64, device=device),
+            torch.tensor(always, dtype=torch.bool, device=device),
+            above,
+        )
 
     def cost(
         self,
@@ -114,8 +119,13 @@ class Meter(nn.Module):
         """Weight of every unit for every image, (N, units) float64."""
         one = torch.ones(frame.batch, 1, dtype=torch.float64, device=device)
         closed = [(decision.reached & ~decision.active)[:, None] for decision in decisions]
-        reached = [(decision.reached if decision.consulted else torch.zeros_like(decision.reached))[:, None] for decision in decisions]
-        table = torch.cat([part.to(torch.float64) for part in (*by_route, *closed, *reached)] + [one, torch.zeros_like(one)], 1)
+        reached = [
+            (decision.reached if decision.consulted else torch.zeros_like(decision.reached))[:, None]
+            for decision in decisions
+        ]
+        table = torch.cat(
+            [part.to(torch.float64) for part in (*by_route, *closed, *reached)] + [one, torch.zeros_like(one)], 1
+        )
         if not self.units:
             return table[:, :0]
         spread = table[:, self.columns].amax(-1)

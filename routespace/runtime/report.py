@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ class Report(nn.Module):
             return cost
 
         weights, logits, reached = self._by_node(decisions)
-        routing = Routing(weights, logits, reached, view(self.meter.convention))
+        routing = Routing(weights, logits, reached, view(self.meter.convention), partial(self._margins, decisions))
         if self.debug:
             bad = routing.nan_gates()
             if bad:
@@ -68,6 +69,14 @@ class Report(nn.Module):
                 logits.setdefault(node, {})[route] = before[:, place]
             reached[node] = reached[node] | decision.reached if node in reached else decision.reached
         return weights, logits, reached
+
+    def _margins(self, decisions: Sequence[Decision]) -> ByRoute:
+        found: ByRoute = {}
+        for (node, routes), decision in zip(self.gates, decisions, strict=True):
+            far = decision.margin().masked_fill(~decision.reached[:, None], torch.nan)
+            for place, route in enumerate(routes):
+                found.setdefault(node, {})[route] = far[:, place]
+        return found
 
     def _trace(self, frame: Frame) -> Tensor:
         ran = torch.zeros(frame.batch, len(self.meter.units), dtype=torch.float64)

@@ -74,13 +74,23 @@ class Outcome:
 def _flatten(outcome: Outcome) -> tuple[list[Any], Any]:
     routing = outcome.routing
     cost = routing.cost
-    return [outcome.output, routing.weights, routing.logits, routing.reached, cost.expected, cost.hard, cost.executed], [cost.convention, list(outcome.size)]
+    return [
+        outcome.output,
+        routing.weights,
+        routing.logits,
+        routing.reached,
+        cost.expected,
+        cost.hard,
+        cost.executed,
+    ], [cost.convention, list(outcome.size)]
 
 
 def _unflatten(parts: Iterable[Any], context: Any) -> Outcome:
     convention, (height, width) = context
     output, weights, logits, reached, expected, hard, executed = parts
-    return Outcome(output, Routing(weights, logits, reached, Cost(expected, hard, executed, str(convention))), (height, width))
+    return Outcome(
+        output, Routing(weights, logits, reached, Cost(expected, hard, executed, str(convention))), (height, width)
+    )
 
 
 pytree.register_pytree_node(

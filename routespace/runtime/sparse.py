@@ -6,14 +6,15 @@ An image that is reached by zeros only has results that depend on weights and si
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from routespace.runtime.control import Control
-from routespace.runtime.dense import Atoms
+from routespace.runtime.dense import Atoms, distance
 from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
 from routespace.runtime.merges import Merger
@@ -64,6 +65,7 @@ class Decision(NamedTuple):
     reached: Tensor
     consulted: bool
     logits: Tensor
+    margin: Callable[[], Tensor]
     takers: tuple[frozenset[int], ...]
     closed: frozenset[int]
     running: frozenset[int]
@@ -312,16 +314,15 @@ class Gate(nn.Module):
         else:
             reached = torch.ones(frame.batch, dtype=torch.bool, device=weights.device)
         host = opened.tolist()
-        takers = tuple(
-            frozenset(image for image in images if host[image][route]) for route in range(len(self.routes))
-        )
+        takers = tuple(frozenset(image for image in images if host[image][route]) for route in range(len(self.routes)))
         running = frozenset().union(*takers)
         closed = frozenset(images) - running
-        return Decision(weights, opened, opened.any(1), reached, consulted, logits, takers, closed, running)
+        far = partial(distance, self.activation, logits, weights, self.below, consulted)
+        return Decision(weights, opened, opened.any(1), reached, consulted, logits, far, takers, closed, running)
 
 
 class Route(_Op):
-    """α·op(source) for the images that take the route, what the closed rule passes on for those whose gate is closed."""
+    """α·op(source) for the images that take the route; for those whose gate is closed what the closed rule passes on."""
 
     def __init__(
         self,
@@ -367,7 +368,9 @@ class Sink(nn.Module):
 
     def forward(self, frame: Frame, x: Rows) -> Tensor:
         if not frame.batch:
-            return torch.zeros(0, self.channels, *frame.sizes[self.stride], dtype=frame.dtype, device=frame.images.device)
+            return torch.zeros(
+                0, self.channels, *frame.sizes[self.stride], dtype=frame.dtype, device=frame.images.device
+            )
         return assemble(x, tuple(range(frame.batch)), frame, self.channels, self.stride)
 
 

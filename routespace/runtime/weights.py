@@ -18,7 +18,9 @@ def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], names: Mappi
     """
     own = module.state_dict()
     shown = names or {}
-    missing = [shown.get(name, name) for name in own if name not in weights and not name.endswith("num_batches_tracked")]
+    missing = [
+        shown.get(name, name) for name in own if name not in weights and not name.endswith("num_batches_tracked")
+    ]
     extra = [shown.get(name, name) for name in weights if name not in own]
     misshapen = [
         f"{shown.get(name, name)}: {_describe(weights[name])}, {tuple(own[name].shape)} is needed"
@@ -34,7 +36,9 @@ def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], names: Mappi
 
 
 def _fits(given: object, own: Tensor) -> bool:
-    return isinstance(given, Tensor) and given.shape == own.shape and given.is_floating_point() == own.is_floating_point()
+    return (
+        isinstance(given, Tensor) and given.shape == own.shape and given.is_floating_point() == own.is_floating_point()
+    )
 
 
 def _describe(given: object) -> str:

@@ -13,7 +13,7 @@ from routespace.diagnostics.source import Span
 
 
 def _span() -> Span | None:
-    return field(default=None, compare=False, repr=False)  # type: ignore[return-value]
+    return field(default=None, compare=False, repr=False)
 
 
 Mode: TypeAlias = Literal["training", "inference"]
@@ -175,9 +175,7 @@ class Choice:
     kind: Literal["choice"] = "choice"
 
 
-Expr: TypeAlias = (
-    Number | Name | Call | Index | Binary | Unary | Sum | Pipe | If | Items | Range | Each | Choice
-)
+Expr: TypeAlias = Number | Name | Call | Index | Binary | Unary | Sum | Pipe | If | Items | Range | Each | Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,9 +292,7 @@ class ShareDecl:
     kind: Literal["share"] = "share"
 
 
-Statement: TypeAlias = (
-    InputDecl | AxisDecl | LetDecl | OpDecl | GateDecl | NodeDecl | OutputDecl | ShareDecl | Clause
-)
+Statement: TypeAlias = InputDecl | AxisDecl | LetDecl | OpDecl | GateDecl | NodeDecl | OutputDecl | ShareDecl | Clause
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 from routespace.space.registry import (
     ACTIVATIONS,
@@ -85,7 +86,9 @@ def _resize_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
         by = Fraction(args["by"])
         if not 0 < by <= 64:
             raise BadArgument(f"a factor of {by} is not between 0 and 64")
-        return Shape(x.channels, exact(x.stride / by), max(1, math.floor(x.height * by)), max(1, math.floor(x.width * by)))
+        return Shape(
+            x.channels, exact(x.stride / by), max(1, math.floor(x.height * by)), max(1, math.floor(x.width * by))
+        )
     if args["to"] is None:
         raise BadArgument("say `to = SCALE` or `by = FACTOR`")
     return Shape(x.channels, args["to"], *args["size"])
@@ -98,7 +101,7 @@ def _groups(args: Args, inputs: tuple[Shape, ...]) -> Shape:
 
 
 def _decoder_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
-    for fine, coarse in zip(inputs, inputs[1:], strict=False):
+    for fine, coarse in pairwise(inputs):
         if coarse.channels != 2 * fine.channels or coarse.stride != 2 * fine.stride:
             raise BadArgument(f"a ladder doubles channels and stride from step to step: {fine}, then {coarse}")
     if any(x.channels % 2 for x in inputs[1:]):

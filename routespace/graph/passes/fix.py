@@ -75,9 +75,7 @@ class _Fixer:
                     self.values.append(replace(value, args=(name,)))
         values = _needed(self.values)
         nodes = {value.node for value in values}
-        return replace(
-            self.graph, values=values, nodes=tuple(node for node in self.graph.nodes if node.name in nodes)
-        )
+        return replace(self.graph, values=values, nodes=tuple(node for node in self.graph.nodes if node.name in nodes))
 
     def put(self, value: Value) -> None:
         self.values.append(value)

@@ -76,5 +76,3 @@ def _guarded(value: Value, atoms: set[Atom] | None) -> Value:
         else tuple(sorted(atoms, key=lambda atom: (atom.gate, -1 if atom.index is None else atom.index)))
     )
     return value if value.guard == found else replace(value, guard=found)
-
-

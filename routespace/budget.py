@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from routespace.compile import graph_of
 from routespace.graph.ir import Budget
 from routespace.graph.ledger import bounds
 from routespace.runtime.result import Outcome
@@ -17,8 +18,8 @@ def budget_loss(module: nn.Module, outcome: Outcome, progress: float) -> Tensor:
     size of the images just run. A space without a budget, or an empty batch, costs 0. (Li et al., CVPR 2020, the
     budget constraint; `ratio` is that of Song et al., NeurIPS 2020.)
     """
-    graph = module.routespace
-    budget: Budget | None = graph.policies.budget
+    graph = graph_of(module)
+    budget = graph.policies.budget
     expected = outcome.routing.cost.expected
     if budget is None or expected.shape[0] == 0 or progress < budget.start:
         return expected.sum() * 0.0
