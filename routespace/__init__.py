@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from routespace import integrations
     from routespace.budget import budget_loss
-    from routespace.compile import compile
+    from routespace.compiler import compile
     from routespace.diagnostics import RouteError
     from routespace.graph.build import build
     from routespace.graph.ir import RouteGraph
@@ -41,7 +41,7 @@ _HOMES = {
     "activation": "routespace.space.registry",
     "budget_loss": "routespace.budget",
     "build": "routespace.graph.build",
-    "compile": "routespace.compile",
+    "compile": "routespace.compiler",
     "convention": "routespace.space.conventions",
     "forcing": "routespace.runtime.control",
     "format": "routespace.language.format",

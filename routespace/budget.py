@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from routespace.compile import graph_of
+from routespace.compiler import graph_of
 from routespace.graph.ir import Budget
 from routespace.graph.ledger import bounds
 from routespace.runtime.result import Outcome

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
 
-from routespace.compile import graph_of
+from routespace.compiler import graph_of
 from routespace.emit import target_of
 from routespace.graph.ir import Apply, Beside, Chain, Gate, Input, Leaf, Op, Route, RouteGraph
 from routespace.runtime.weights import load_strictly

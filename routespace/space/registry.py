@@ -83,7 +83,7 @@ class ActivationEntry:
 
 @dataclass(frozen=True, slots=True)
 class MergeEntry:
-    """A merge of streams: shape rule, neutral element and torch factory: `factory()` → function of a list of tensors."""
+    """A merge of streams: its shape rule, neutral element and factory (`factory()` → function of a list of tensors)."""
 
     name: str
     shape: Callable[[tuple[Shape, ...]], Shape]
