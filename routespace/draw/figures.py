@@ -19,7 +19,7 @@ try:
     from matplotlib.patches import Patch
 except ImportError as cause:
     missing = Diagnostic(
-        "RS901",
+        "RS951",
         f"the extra `draw` is not usable: {cause.name} is not installed",
         help="pip install 'routespace[draw]'",
     )

@@ -1,6 +1,6 @@
-"""A trained space or net as a folder: `space.route` to read, `space.json` with the bound space, `weights.safetensors`.
+"""A trained space or net as a folder: `space.route`, its parameters in `space.json`, and `weights.safetensors`.
 
-Loading compiles the space again and fills in the weights strictly; nothing is unpickled. `space.json` carries the
+Loading compiles the text again and fills in the weights strictly; nothing is unpickled. `space.json` carries the
 digests of the other two files and is written last, so that a folder whose writing was cut short, or of which a file was
 damaged or changed, is refused instead of giving other numbers.
 """
@@ -13,14 +13,19 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 from torch import Tensor, nn
 
 import routespace as rs
 from routespace.integrations.fault import fault
-from routespace.space.model import Space
+from routespace.language.format import format_file
+from routespace.space.expr import File
+from routespace.space.model import Space, from_expr
+
+if TYPE_CHECKING:
+    from routespace.compiler import Form
 
 TEXT, DESCRIPTION, WEIGHTS = "space.route", "space.json", "weights.safetensors"
 FORMAT = 1
@@ -44,13 +49,15 @@ def save_artifact(directory: Path | str, space: Space, module: nn.Module, *, net
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     tensors = {name: _own(tensor) for name, tensor in module.state_dict().items()}
-    files = {TEXT: rs.format(space).encode(), WEIGHTS: safetensors.torch.save(tensors)}
+    files = {TEXT: space_text(space).encode(), WEIGHTS: safetensors.torch.save(tensors)}
     description = {
         "format": FORMAT,
-        "parameters": {binding.name: space.parameter(binding.name) for binding in space.parameters},
+        "routespace": rs.__version__,
+        "space": space.name,
+        "parameters": {binding.name: from_expr(binding.value) for binding in space.parameters},
+        "policies": {clause.name: from_expr(clause.value) for clause in space.overrides},
         "net": net,
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
-        "space": json.loads(space.to_json()),
     }
     files[DESCRIPTION] = json.dumps(description, indent=2).encode()
     for name, content in files.items():
@@ -58,25 +65,34 @@ def save_artifact(directory: Path | str, space: Space, module: nn.Module, *, net
     return directory
 
 
-def load_artifact(directory: Path | str, form: str | None = None) -> Artifact:
+def load_artifact(directory: Path | str, form: Form | None = None) -> Artifact:
     """Compile what `save_artifact` wrote, in evaluation mode; the form is `sparse`, for a net `fixed`, unless given.
 
-    Raises `RouteError` RS902 where a file is missing, damaged or changed, and RS903 for a form the weights are not of.
+    Raises `RouteError` RS952 where a file is missing, damaged or changed, and RS953 for a form the weights are not of.
     """
     directory = Path(directory)
     description = _read_description(directory)
     content = {name: _read_checked(directory / name, digest) for name, digest in description["sha256"].items()}
-    space, net = Space.from_json(json.dumps(description["space"])), description["net"]
+    net = description["net"]
     form = form or ("fixed" if net else "sparse")
     if (form == "fixed") != (net is not None):
         held = f"the weights of net `{net}` only" if net else "the weights of a whole space, and of no single net"
-        raise fault("RS903", f"`{directory}` cannot be loaded as {form}", notes=(f"it holds {held}",))
-    module = rs.compile(space, form=form, net=net) if net else rs.compile(space, form=form)
+        raise fault("RS953", f"`{directory}` cannot be loaded as {form}", notes=(f"it holds {held}",))
+    bound = description["parameters"] | description["policies"]
+    space = rs.loads(content[TEXT].decode(), path=str(directory / TEXT), space=description["space"], **bound)
+    module = rs.compile(space, form=form, net=net)
     try:
         module.load_state_dict(safetensors.torch.load(content[WEIGHTS]))
     except (RuntimeError, ValueError, safetensors.SafetensorError) as cause:
         raise _damaged(directory / WEIGHTS, f"its weights do not fit the space: {cause}") from cause
     return Artifact(space, module.eval(), net)
+
+
+def space_text(space: Space) -> str:
+    """A text that declares `space` on its own: its author's where it came from one file, else a formatted one."""
+    if len(space.sources) == 1:
+        return space.sources[0].text
+    return format_file(File(TEXT, (*space.library, space.declaration, *space.nets)))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -117,7 +133,7 @@ def _read_description(directory: Path) -> dict[str, Any]:
         description = json.loads(_read(path))
     except ValueError as cause:
         raise _damaged(path, f"it is not JSON: {cause}") from cause
-    wanted = {"format", "parameters", "net", "sha256", "space"}
+    wanted = {"format", "space", "parameters", "policies", "net", "sha256"}
     if not isinstance(description, dict) or not wanted <= description.keys():
         raise _damaged(path, "it is not the description of a saved space")
     if description["format"] != FORMAT:
@@ -139,9 +155,9 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as cause:
         raise fault(
-            "RS902", f"`{path}` cannot be read: {cause.strerror}", help="give the folder that training wrote"
+            "RS952", f"`{path}` cannot be read: {cause.strerror}", help="give the folder that training wrote"
         ) from cause
 
 
 def _damaged(path: Path, why: str) -> Exception:
-    return fault("RS902", f"`{path}` is damaged: {why}", help="train or export it again")
+    return fault("RS952", f"`{path}` is damaged: {why}", help="train or export it again")

@@ -2,10 +2,10 @@
 
 | code  | says |
 |-------|------|
-| RS901 | an optional extra is not installed or cannot be imported |
-| RS902 | a saved file is missing, truncated, changed or of another kind |
-| RS903 | what was saved is asked for in a form it cannot have |
-| RS904 | a run is resumed with other settings than it was started with |
+| RS951 | an optional extra is not installed or cannot be imported |
+| RS952 | a saved file is missing, truncated, changed or of another kind |
+| RS953 | what was saved is asked for in a form it cannot have |
+| RS954 | a run is resumed with other settings than it was started with |
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from routespace.diagnostics import Diagnostic, RouteError
 def fault(code: str, message: str, *, notes: Iterable[str] = (), help: str | None = None) -> RouteError:
     """A `RouteError` with one finding that stands at no place of a text.
 
-    >>> fault("RS902", "`out/space.json` is missing").diagnostics[0].code
-    'RS902'
+    >>> fault("RS952", "`out/space.json` is missing").diagnostics[0].code
+    'RS952'
     """
     return RouteError([Diagnostic(code, message, (), tuple(notes), help)])
 
@@ -31,5 +31,5 @@ def missing_extra(extra: str, cause: ImportError | RuntimeError) -> RouteError:
     else:
         what, notes = "a package it needs is installed but cannot be imported", [f"importing it says: {cause}"]
     return fault(
-        "RS901", f"the extra `{extra}` is not usable: {what}", notes=notes, help=f"pip install 'routespace[{extra}]'"
+        "RS951", f"the extra `{extra}` is not usable: {what}", notes=notes, help=f"pip install 'routespace[{extra}]'"
     )

@@ -68,31 +68,31 @@ def _validates_now(trainer: Trainer) -> bool:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint on the CPU. Raises `RouteError` RS902 for a file that is missing or not one."""
+    """The content of a checkpoint on the CPU. Raises `RouteError` RS952 for a file that is missing or not one."""
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as cause:
-        raise fault("RS902", f"there is no checkpoint at `{path}`") from cause
+        raise fault("RS952", f"there is no checkpoint at `{path}`") from cause
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as cause:
         raise fault(
-            "RS902",
+            "RS952",
             f"`{path}` is not a readable checkpoint",
             notes=(str(cause).splitlines()[0] if str(cause) else type(cause).__name__,),
             help="resume from another checkpoint",
         ) from cause
     if not isinstance(checkpoint, dict) or "run" not in checkpoint:
-        raise fault("RS902", f"`{path}` is not a checkpoint of a training run")
+        raise fault("RS952", f"`{path}` is not a checkpoint of a training run")
     return checkpoint
 
 
 def check_same_run(path: Path, run: dict[str, Any]) -> None:
-    """Raise `RouteError` RS904 where the checkpoint at `path` is of a run other than `run`."""
+    """Raise `RouteError` RS954 where the checkpoint at `path` is of a run other than `run`."""
     before = read_checkpoint(path)["run"]
     changed = sorted(name for name in run.keys() | before.keys() if run.get(name) != before.get(name))
     if changed:
         notes = (f"`{name}` was {_short(before.get(name))} and is {_short(run.get(name))}" for name in changed)
         raise fault(
-            "RS904",
+            "RS954",
             f"`{path}` is of a run with other settings",
             notes=notes,
             help="resume with the settings the run was started with",

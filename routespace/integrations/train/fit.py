@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from torch import nn
 from torch.utils.data import Dataset
 
 import routespace as rs
-from routespace.integrations.artifact import save_artifact
+from routespace.integrations.artifact import save_artifact, space_text
 from routespace.integrations.scenes import CLASSES, Scenes
 from routespace.integrations.train.checkpoint import AtomicCheckpointIO, SaveLast, check_same_run
 from routespace.integrations.train.data import Pair, StepData
 from routespace.integrations.train.progress import Journal, Row, progress_callbacks, quiet_lightning
 from routespace.integrations.train.recipe import Recipe
 from routespace.integrations.train.task import Segmentation
-from routespace.space.model import Space
+from routespace.space.model import Space, from_expr
 
 UNSEEN = 2**31
 """Added to the seed of the scenes to train on for those to validate on."""
@@ -71,22 +71,19 @@ def train(
     scenes of `size` are used. A checkpoint is written every `checkpoint_every` steps (a tenth of the run) and at the
     end; `resume` names one, or the folder of an earlier run, to go on from: the weights come out as if the run had
     never stopped. `trainer_args` go to Lightning's `Trainer` and win over what is set here. All files are written
-    below `out_dir`. Raises `RouteError` RS904 where the resumed run had other settings.
+    below `out_dir`. Raises `RouteError` RS954 where the resumed run had other settings.
     """
     recipe = Recipe(steps, batch_size, lr, seed, warmup=warmup)
     out_dir = Path(out_dir)
     checkpoint = out_dir / "last.ckpt"
-    run = _describe(recipe, space, net)
+    train_set = train_set if train_set is not None else Scenes(steps * batch_size, size, seed)
+    val_set = val_set if val_set is not None else Scenes(64, size, seed + UNSEEN)
+    run = _describe(recipe, space, net, train_set)
     if resume is not None:
         resume = Path(resume) / checkpoint.name if Path(resume).is_dir() else Path(resume)
         check_same_run(resume, run)
     module = rs.compile(space, form="fixed", net=net, seed=seed) if net else rs.compile(space, form="dense", seed=seed)
-    data = StepData(
-        train_set if train_set is not None else Scenes(steps * batch_size, size, seed),
-        val_set if val_set is not None else Scenes(64, size, seed + UNSEEN),
-        recipe,
-        workers,
-    )
+    data = StepData(train_set, val_set, recipe, workers)
     task, journal = Segmentation(module, recipe, classes), Journal()
     out_dir.mkdir(parents=True, exist_ok=True)
     saving = SaveLast(checkpoint, checkpoint_every or max(1, steps // 10), run)
@@ -108,6 +105,7 @@ def _make_trainer(
     settings: dict[str, Any] = {
         "default_root_dir": out_dir,
         "max_steps": recipe.steps,
+        "accelerator": "gpu" if torch.cuda.is_available() else "cpu",
         "devices": 1,
         "gradient_clip_val": recipe.clip,
         "val_check_interval": validate_every,
@@ -125,6 +123,11 @@ def _make_trainer(
     return Trainer(**settings)
 
 
-def _describe(recipe: Recipe, space: Space, net: str | None) -> dict[str, Any]:
-    digest = hashlib.sha256(space.to_json().encode()).hexdigest()
-    return asdict(recipe) | {"space": space.name, "net": net, "digest of the space": digest}
+def _describe(recipe: Recipe, space: Space, net: str | None, train_set: Dataset[Pair]) -> dict[str, Any]:
+    """What a run's weights depend on, as far as it can be told."""
+    bound = {f"parameter {binding.name}": str(from_expr(binding.value)) for binding in space.parameters}
+    policies = {f"policy {clause.name}": str(from_expr(clause.value)) for clause in space.overrides}
+    data = {"training set": type(train_set).__name__, "images": len(cast(Sized, train_set))}
+    if isinstance(train_set, Scenes):
+        data |= {"size": str(train_set.size), "seed of the scenes": train_set.seed, "kinds": str(train_set.kinds)}
+    return asdict(recipe) | bound | policies | data | {"text of the space": space_text(space), "net": net}

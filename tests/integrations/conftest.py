@@ -1,0 +1,25 @@
+"""What the tests of the integrations share."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import routespace as rs
+from routespace.integrations.scenes import Scenes
+from routespace.space.model import Space
+
+
+@pytest.fixture(scope="session")
+def space() -> Space:
+    return rs.load(Path(__file__).with_name("tiny.route"))
+
+
+@pytest.fixture(scope="session")
+def scenes() -> Scenes:
+    return Scenes(6, size=64, seed=3)
+
+
+@pytest.fixture(scope="session")
+def images(scenes: Scenes) -> torch.Tensor:
+    return torch.stack([scenes[index][0] for index in range(len(scenes))])

@@ -1,0 +1,134 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+import routespace as rs
+from routespace.diagnostics import RouteError
+from routespace.integrations.artifact import atomic_path, load_artifact, save_artifact
+from routespace.space.model import Space
+
+TINY = Path(__file__).with_name("tiny.route").read_text()
+
+
+@pytest.fixture
+def saved(space: Space, tmp_path: Path) -> Path:
+    return save_artifact(tmp_path / "artifact", space, rs.compile(space, form="dense", seed=5))
+
+
+def code(error: pytest.ExceptionInfo[RouteError]) -> str:
+    return error.value.diagnostics[0].code
+
+
+def test_round_trip(space: Space, saved: Path, images: torch.Tensor) -> None:
+    module = rs.compile(space, form="dense", seed=5).eval()
+    for form in ("dense", None):
+        loaded = load_artifact(saved, form)
+        assert loaded.net is None and not loaded.module.training
+        for name, tensor in module.state_dict().items():
+            assert torch.equal(tensor, loaded.module.state_dict()[name])
+        with torch.no_grad():
+            torch.testing.assert_close(loaded.module(images).output, module(images).output)
+
+
+def test_the_folder_holds_text_json_and_tensors(saved: Path) -> None:
+    assert sorted(path.name for path in saved.iterdir()) == ["space.json", "space.route", "weights.safetensors"]
+    assert "space tiny" in (saved / "space.route").read_text()
+    assert isinstance(json.loads((saved / "space.json").read_text())["parameters"], dict)
+    assert safetensors.torch.load_file(saved / "weights.safetensors")
+
+
+def test_saving_again_replaces(space: Space, saved: Path) -> None:
+    module = rs.compile(space, form="dense", seed=6)
+    save_artifact(saved, space, module)
+    loaded = load_artifact(saved, "dense").module
+    assert all(torch.equal(tensor, loaded.state_dict()[name]) for name, tensor in module.state_dict().items())
+    assert len(list(saved.iterdir())) == 3
+
+
+def test_parameters_and_policies_given_from_outside_are_kept(tmp_path: Path, images: torch.Tensor) -> None:
+    space = rs.loads(TINY, width=6, live="always")
+    module = rs.compile(space, form="dense", seed=5).eval()
+    loaded = load_artifact(save_artifact(tmp_path, space, module))
+    assert loaded.space.parameter("width") == 6 and loaded.space.overrides == space.overrides
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.module(images).output, module(images).output)
+
+
+def test_a_space_without_a_text_is_given_one(space: Space, tmp_path: Path) -> None:
+    module = rs.compile(space, form="dense", seed=5)
+    saved = save_artifact(tmp_path, replace(space, sources=()), module)
+    assert load_artifact(saved).space == space
+
+
+def test_a_net_is_fixed(space: Space, tmp_path: Path, images: torch.Tensor) -> None:
+    module = rs.compile(space, form="fixed", net="straight", seed=2).eval()
+    saved = save_artifact(tmp_path, space, module, net="straight")
+    loaded = load_artifact(saved)
+    assert loaded.net == "straight"
+    with torch.no_grad():
+        assert torch.equal(loaded.module(images).output, module(images).output)
+    with pytest.raises(RouteError) as error:
+        load_artifact(saved, "sparse")
+    assert code(error) == "RS953" and "straight" in str(error.value)
+
+
+def test_a_space_is_not_a_net(saved: Path) -> None:
+    with pytest.raises(RouteError) as error:
+        load_artifact(saved, "fixed")
+    assert code(error) == "RS953"
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("name", ["space.route", "space.json", "weights.safetensors"])
+@pytest.mark.parametrize("harm", [cut, flip, empty, Path.unlink], ids=["cut", "flip", "empty", "unlink"])
+def test_damage_is_told(saved: Path, name: str, harm: Callable[[Path], None]) -> None:
+    harm(saved / name)
+    with pytest.raises(RouteError) as error:
+        load_artifact(saved)
+    assert code(error) == "RS952" and name in str(error.value)
+
+
+def test_parts_of_two_artifacts_do_not_mix(space: Space, saved: Path, tmp_path: Path) -> None:
+    other = save_artifact(tmp_path / "other", space, rs.compile(space, form="dense", seed=9))
+    (other / "weights.safetensors").replace(saved / "weights.safetensors")
+    with pytest.raises(RouteError) as error:
+        load_artifact(saved)
+    assert code(error) == "RS952"
+
+
+@pytest.mark.parametrize(
+    "change", [{"format": 99}, {"sha256": {}}, {"sha256": None}], ids=["format", "no digests", "null digests"]
+)
+def test_descriptions_of_another_kind_are_refused(saved: Path, change: dict[str, object]) -> None:
+    path = saved / "space.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(RouteError) as error:
+        load_artifact(saved)
+    assert code(error) == "RS952"
+
+
+def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), atomic_path(path) as temporary:
+        temporary.write_text("half of the ne")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
