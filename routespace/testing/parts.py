@@ -104,5 +104,5 @@ def _choice(dice: Dice, source: str, result: str) -> str:
         branches.append(f"c: {source}")
     inside = "\n".join(f"      {branch}" for branch in branches)
     closed = dice.pick(("", f" closed = {source}", f" closed a = {source} below 0.3", " closed nothing below 0.2"))
-    free = f"{source} + " if dice.chance(30) else ""
-    return f"{result} = {free}sum by block({source}) {{\n{inside}\n    }}{closed}"
+    chosen = f"sum by block({source}) {{\n{inside}\n    }}{closed}"
+    return f"{result} = {source} + ({chosen})" if dice.chance(30) else f"{result} = {chosen}"

@@ -98,10 +98,10 @@ def opening_costs(subject: Subject) -> None:
     """
     given = random_weights(subject.graph, subject.case.weight_seed)
     choices = [
-        (node, route)
-        for node, routes in given.items()
-        for route, weight in routes.items()
-        if weight == 0 and any(routes.values())
+        (gate.node, route)
+        for gate in subject.graph.gates
+        for route in gate.routes
+        if given[gate.node][route] == 0 and any(given[gate.node][other] for other in gate.routes)
     ]
     if not choices:
         return

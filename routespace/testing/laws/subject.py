@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, fx
 
-from routespace.compile import compile as compile_space
+from routespace.compiler import compile as compile_space
 from routespace.graph.ir import RouteGraph
 from routespace.runtime.result import Outcome
 from routespace.testing.cases import Case
@@ -24,7 +24,7 @@ ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 0.5}
 """A decision whose margin is below this may fall differently in this dtype."""
 
 
-class LawViolation(AssertionError):  # noqa: N818  (a law is violated; nothing went wrong)
+class LawViolation(AssertionError):
     """A law does not hold of a case. The message names the law, what differs, and the case."""
 
 

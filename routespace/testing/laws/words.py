@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from routespace.compile import compile as compile_space
+from routespace.compiler import compile as compile_space
 from routespace.graph.build import build
 from routespace.language.format import format_text
 from routespace.language.load import loads

@@ -71,7 +71,7 @@ def decide_forced(gate: Gate, weights: Tensor) -> Decision:
 def _settled(
     gate: Gate, logits: Tensor, weights: Tensor, opened: tuple[bool, ...], margins: list[float], forced: bool
 ) -> Decision:
-    total = float(weights.detach().sum())
+    total = sum(weight for weight, one in zip(weights.tolist(), opened, strict=True) if one)
     closed = not any(opened) or total < gate.below
     if gate.below > 0 and any(opened):
         margins = [*margins, abs(total - gate.below)]

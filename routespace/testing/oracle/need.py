@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from routespace.graph.ir import Gate, Output, Route, RouteGraph
+from routespace.graph.ir import Output, Route, RouteGraph
 from routespace.testing.oracle.decide import Decision
 
 
@@ -16,8 +16,8 @@ from routespace.testing.oracle.decide import Decision
 class Need:
     """What one image needs of one value.
 
-    `share` is the largest weight it is needed with (1 where something other than a route reads it), `counted` whether
-    one of those weights counts as open.
+    `share` is the largest weight it is needed with: that of a route that reads it, else that of what reads it, 1 for
+    outputs. `counted`: one of those weights counts as open.
     """
 
     wanted: bool
@@ -47,7 +47,7 @@ def needs_of(
             continue
         if isinstance(value, Route):
             decision = decisions[value.gate][image]
-            found[value.gate] = whole
+            found[value.gate] |= mine
             if decision is None:
                 continue
             if decision.is_open(value.index):
@@ -56,8 +56,6 @@ def needs_of(
                 found[value.source] |= Need(True, counted, weight)
             elif decision.closed and value.closed is not None:
                 found[value.closed] |= mine
-        elif isinstance(value, Gate):
-            found[value.args[0]] |= whole
         else:
             for arg in value.args:
                 found[arg] |= mine

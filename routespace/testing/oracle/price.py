@@ -93,12 +93,12 @@ class Prices:
     def __init__(self, graph: RouteGraph, size: tuple[int, int], convention: Convention) -> None:
         steps = plan(graph, size, convention.padded).steps
         self.graph, self.convention = graph, convention
-        gated = _gated(graph)
+        behind_gates = gated(graph)
         entries = _entries(graph)
         self.price: dict[str, float] = {}
         self.part: dict[str, str | None] = {}
         for value in graph.values:
-            part = _part(value, gated)
+            part = _part(value, behind_gates)
             squared = convention.square_outputs and part == "output"
             self.price[value.name] = sum(_work(step, squared).under(convention) for step in steps[value.name])
             self.part[value.name] = None if self._left_out(value, part, entries) else part
@@ -125,18 +125,18 @@ def _work(step: Step, squared: bool) -> Work:
     return leaf_work(step.leaf, inputs, replace(step.output, width=step.output.height))
 
 
-def _part(value: Value, gated: set[str]) -> str | None:
+def _part(value: Value, behind_gates: set[str]) -> str | None:
     match value:
         case Route():
             return "route"
         case Gate():
             return "gate"
         case Apply():
-            return "output" if value.node.startswith("outputs.") else "cell" if value.name in gated else "fixed"
+            return "output" if value.node.startswith("outputs.") else "cell" if value.name in behind_gates else "fixed"
     return None
 
 
-def _gated(graph: RouteGraph) -> set[str]:
+def gated(graph: RouteGraph) -> set[str]:
     """Values that only routes of gates read, directly or through other values."""
     free: set[str] = set()
     for value in reversed(graph.values):

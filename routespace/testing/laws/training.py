@@ -1,0 +1,51 @@
+"""Training: the same laws where batch statistics couple the images of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from routespace.testing.laws.agree import routing_agrees
+from routespace.testing.laws.skip import gradients
+from routespace.testing.laws.subject import Form, Subject, distance
+from routespace.testing.oracle import Oracle
+
+TOLERANCE = 1e-6
+TOO_CLOSE = 1e-7
+
+
+def training_agrees(subject: Subject, forms: tuple[Form, ...] = ("dense", "sparse")) -> None:
+    """In training every form gives the oracle's outputs, decisions, running statistics and gradients."""
+    images = subject.case.images
+    oracle = Oracle(subject.graph, subject.case.state, mode="training")
+    wanted = oracle.run(images)
+    if any(float(margin.min()) < TOO_CLOSE for margin in wanted.margins.values() if len(margin)):
+        return
+    slopes = gradients(wanted.outputs, oracle.parameters())
+    for form in forms:
+        module = subject.form(form)
+        module.train()
+        try:
+            outcome = module(images)
+            found = gradients(subject.outputs(outcome), dict(module.named_parameters()))
+            state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+        finally:
+            module.eval()
+            module.load_state_dict(subject.case.state, strict=True)
+        where = f"{form} in training"
+        routing_agrees(subject, where, "weights", outcome.routing.weights, wanted.weights, None, TOLERANCE)
+        _same(subject, f"outputs of {where}", subject.outputs(outcome), wanted.outputs)
+        _same(subject, f"state after {where}", state, wanted.state)
+        scale = max((float(slope.abs().max()) for slope in slopes.values()), default=0.0)
+        for name, slope in slopes.items():
+            if not float((found[name] - slope).abs().max()) <= TOLERANCE * max(scale, 1e-3):
+                error = distance(found[name], slope)
+                raise subject.fail("training agrees", f"the gradient of `{name}` in {form} is {error:.2g} off")
+
+
+def _same(subject: Subject, what: str, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    for name, tensor in wanted.items():
+        error = distance(found[name].detach(), tensor.detach())
+        if error > TOLERANCE:
+            raise subject.fail("training agrees", f"`{name}` of the {what} is {error:.2g} from the oracle's")
