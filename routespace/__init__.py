@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from routespace import integrations
     from routespace.budget import budget_loss
-    from routespace.compiler import compile
+    from routespace.compiler import compile, graph_of
     from routespace.diagnostics import RouteError
     from routespace.graph.build import build
     from routespace.graph.ir import RouteGraph
@@ -46,6 +46,7 @@ _HOMES = {
     "forcing": "routespace.runtime.control",
     "format": "routespace.language.format",
     "freeze": "routespace.runtime.control",
+    "graph_of": "routespace.compiler",
     "load": "routespace.language.load",
     "loads": "routespace.language.load",
     "op": "routespace.space.registry",
@@ -73,6 +74,7 @@ __all__ = [
     "forcing",
     "format",
     "freeze",
+    "graph_of",
     "integrations",
     "load",
     "loads",

@@ -38,7 +38,8 @@ def infer(graph: RouteGraph, size: Size, padded: bool = False) -> Inferred:
 class _Inference:
     def __init__(self, graph: RouteGraph, size: Size, padded: bool) -> None:
         self.graph, self.padded = graph, padded
-        self.sizes: dict[Stride, Size] = {IMAGE_STRIDE: size}
+        known = infer(graph.sizing, size, padded).sizes if graph.sizing is not None else {}
+        self.sizes: dict[Stride, Size] = {**known, IMAGE_STRIDE: size}
         self.shapes: dict[str, Shape] = {}
         self.known: dict[tuple[int, tuple[Shape, ...]], tuple[Shape, tuple[tuple[str, Cost], ...]]] = {}
 

@@ -72,13 +72,17 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """An op of one stream (or, when `op` is a variadic leaf, of several): nothing in, nothing out."""
+    """An op of one stream (or, when `op` is a variadic leaf, of several): nothing in, nothing out.
+
+    `part` tells what it was before its gates were fixed: a "cell" or a "route".
+    """
 
     name: str
     node: str
     op: Op
     args: tuple[str, ...]
     guard: Guard = None
+    part: str = ""
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
@@ -206,13 +210,17 @@ class Policies:
 
 @dataclass(frozen=True, eq=False)
 class RouteGraph:
-    """A space ready to be lowered: values in an order in which each reads only earlier ones."""
+    """A space ready to be lowered: values in an order in which each reads only earlier ones.
+
+    `sizing` is the graph whose streams say how large a scale is, where values were taken out of it.
+    """
 
     name: str
     values: tuple[Value, ...]
     nodes: tuple[Node, ...]
     policies: Policies
     smallest: int = 64
+    sizing: RouteGraph | None = field(default=None, repr=False)
     space: Space | None = field(default=None, compare=False, repr=False)
 
     @cached_property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from routespace.graph.infer import Inferred, infer
 from routespace.graph.ir import Apply, Gate, Input, Merge, Output, Route, RouteGraph, Value, Zero
-from routespace.graph.ops import IMAGE_STRIDE
+from routespace.graph.passes.guard import guard
 from routespace.space.conventions import CONVENTIONS, Convention
 from routespace.space.registry import ACTIVATIONS
 from routespace.space.shape import Cost
@@ -43,7 +43,8 @@ class Price:
 
 
 def ledger(graph: RouteGraph, size: tuple[int, int]) -> tuple[Row, ...]:
-    """Rows of every working value of `graph` for one image of `size`, in graph order."""
+    """Rows of every working value of `graph` (guarded) for one image of `size`, in graph order."""
+    graph = guard(graph)
     true, padded = infer(graph, size), infer(graph, size, padded=True)
     squared = _squared(graph, size)
     entries = _entry_nodes(graph)
@@ -106,6 +107,7 @@ class Bounds:
 
 def bounds(graph: RouteGraph, size: tuple[int, int], convention: str | None = None) -> Bounds:
     """Least and most hard cost, and the most expected cost (the reference of budgets), without weights."""
+    graph = guard(graph)
     chosen = CONVENTIONS[convention or graph.policies.cost]
     rows = ledger(graph, size)
     prices = {row.name: price(row, chosen) for row in rows}
@@ -175,7 +177,7 @@ def _runs(value: Value, open_routes: dict[str, frozenset[int]], ran: set[str]) -
 def _part(value: Value) -> str | None:
     match value:
         case Apply():
-            return "fixed" if value.guard is None else "cell"
+            return value.part or ("fixed" if value.guard is None else "cell")
         case Gate():
             return "gate"
         case Route():
@@ -194,9 +196,13 @@ def _entry_nodes(graph: RouteGraph) -> set[str]:
         value.node
         for value in graph.values
         for arg in value.args
-        if isinstance(graph.by_name[arg], Route) and graph.by_name[arg].node != value.node
+        if _is_route(graph.by_name[arg]) and graph.by_name[arg].node != value.node
     }
     return {node.name for node in graph.nodes} - reached
+
+
+def _is_route(value: Value) -> bool:
+    return isinstance(value, Route) or (isinstance(value, Apply) and value.part == "route")
 
 
 def _makes_output(graph: RouteGraph) -> set[str]:
@@ -205,11 +211,11 @@ def _makes_output(graph: RouteGraph) -> set[str]:
     for value in reversed(graph.values):
         if isinstance(value, Output):
             found.add(value.name)
-        elif isinstance(value, (Apply, Merge)) and value.guard is None:
+        elif isinstance(value, (Apply, Merge)) and value.guard is None and not _is_route(value):
             readers = graph.readers[value.name]
             if readers and all(reader in found for reader in readers):
                 found.add(value.name)
     return found
 
 
-__all__ = ["IMAGE_STRIDE", "Bounds", "Price", "Row", "bounds", "ledger", "price", "simulate"]
+__all__ = ["Bounds", "Price", "Row", "bounds", "ledger", "price", "simulate"]

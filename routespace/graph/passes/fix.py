@@ -21,6 +21,7 @@ from routespace.graph.ir import (
 )
 from routespace.graph.nets import Held
 from routespace.graph.order import reads
+from routespace.graph.passes.guard import guard
 from routespace.space.registry import MERGES
 
 PROBE = (256, 256)
@@ -34,7 +35,7 @@ def fix(graph: RouteGraph, held: Held) -> RouteGraph:
     """
     if not graph.gates:
         return graph
-    return _Fixer(graph, held).run()
+    return _Fixer(guard(graph), held).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,12 @@ class _Fixer:
                     self.values.append(replace(value, args=(name,)))
         values = _needed(self.values)
         nodes = {value.node for value in values}
-        return replace(self.graph, values=values, nodes=tuple(node for node in self.graph.nodes if node.name in nodes))
+        return replace(
+            self.graph,
+            values=values,
+            nodes=tuple(node for node in self.graph.nodes if node.name in nodes),
+            sizing=self.graph.sizing or self.graph,
+        )
 
     def put(self, value: Value) -> None:
         self.values.append(value)
@@ -101,7 +107,8 @@ class _Fixer:
             self.tensor(source if source is not None else _Zeros(arg))
             for arg, source in zip(value.args, sources, strict=True)
         )
-        self.put(replace(value, args=args, guard=None))
+        part = "cell" if value.guard is not None else ""
+        self.put(replace(value, args=args, guard=None, part=part))
 
     def merge(self, value: Merge) -> None:
         entry = MERGES[value.kind]
@@ -140,7 +147,7 @@ class _Fixer:
                 self.streams[value.name] = None
             else:
                 op = value.op if weight == 1.0 else _scaled(value.op, weight, self.shapes[value.name].channels)
-                self.put(Apply(value.name, value.node, op, (self.tensor(source),), span=value.span))
+                self.put(Apply(value.name, value.node, op, (self.tensor(source),), part="route", span=value.span))
         else:
             zeros = value.sends and self.live != "by_route"
             self.streams[value.name] = _Zeros(value.name) if zeros else None

@@ -1,0 +1,108 @@
+"""The layering of the package, read from its imports; and that checking a file does not load torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "routespace"
+
+ROOMS = {
+    "diagnostics": set(),
+    "space": {"diagnostics"},
+    "language": {"diagnostics", "space"},
+    "graph": {"diagnostics", "space"},
+    "runtime": {"diagnostics", "space"},
+    "emit": {"graph", "runtime", "space"},
+    "compiler": {"emit", "graph", "runtime", "space"},
+    "budget": {"compiler", "graph", "runtime"},
+}
+"""Each inner room and the rooms it may import; the others are the outer ring, which nothing inside imports."""
+
+LIBRARIES = {
+    "lark": {"language"},
+    "pydantic": {"space"},
+    "torch": {"runtime", "emit", "compiler", "budget", "testing", "integrations", "draw", "cli"},
+    "torch.fx": {"emit", "compiler"},
+    "typer": {"cli"},
+    "rich": {"cli", "integrations", "testing"},
+    "lightning": {"integrations"},
+    "torchmetrics": {"integrations"},
+    "matplotlib": {"draw", "cli"},
+    "hypothesis": {"testing"},
+}
+
+
+def imports_of(path: Path) -> list[tuple[str, bool]]:
+    """Modules a file imports, and whether at its top level (not in a function, not for typing only)."""
+    found: list[tuple[str, bool]] = []
+
+    def visit(node: ast.AST, top: bool) -> None:
+        if isinstance(node, ast.Import):
+            found.extend((alias.name, top) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.append((node.module, top))
+            found.extend((f"{node.module}.{alias.name}", top) for alias in node.names)
+        inner = top and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            inner = False
+        for child in ast.iter_child_nodes(node):
+            visit(child, inner)
+
+    visit(ast.parse(path.read_text("utf-8")), True)
+    return found
+
+
+def room_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def crossings(rooms: dict[str, set[str]]) -> list[str]:
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = room_of(path)
+        if room not in rooms:
+            continue
+        for module, _ in imports_of(path):
+            parts = module.split(".")
+            if parts[0] == "routespace" and len(parts) > 1 and parts[1] != room and parts[1] not in rooms[room]:
+                found.append(f"{path.relative_to(PACKAGE)} imports {module}")
+    return found
+
+
+def test_imports_go_one_way() -> None:
+    assert crossings(ROOMS) == []
+
+
+def test_a_crossing_would_be_seen() -> None:
+    assert crossings({**ROOMS, "graph": set()})
+
+
+def test_libraries_stay_in_their_rooms() -> None:
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = room_of(path)
+        for module, _ in imports_of(path):
+            for library, rooms in LIBRARIES.items():
+                if (module == library or module.startswith(f"{library}.")) and room not in rooms:
+                    found.append(f"{path.relative_to(PACKAGE)} imports {module}")
+    assert found == []
+
+
+def loaded(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print('torch' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PACKAGE.parent,
+    ).stdout.strip()
+
+
+def test_checking_does_not_load_torch() -> None:
+    check = "import routespace as rs; rs.build(rs.load('examples/segmentation.route'))"
+    assert loaded(check) == "False"
+    assert loaded(f"{check}; rs.compile") == "True"
