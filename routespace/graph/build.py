@@ -31,6 +31,7 @@ from routespace.graph.settle import settle
 from routespace.graph.streams import Draft, PlaceBuilder, Streams, clause, output_drafts
 from routespace.space.expr import Call, GateDecl, Name
 from routespace.space.model import Space
+from routespace.space.names import check_space
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 from routespace.space.shape import Shape, Stride
 
@@ -49,6 +50,8 @@ def build(space: Space, findings: Findings | None = None) -> RouteGraph:
 
 
 def _build(space: Space, found: Findings) -> RouteGraph:
+    check_space(space, found)
+    found.raise_errors()
     scope = Scope.of(space)
     numbers = Numbers(scope)
     resolve_axes(scope, numbers, found)

@@ -3,44 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from routespace.diagnostics import Diagnostic, Findings, Label, RouteError, Span, did_you_mean
+from routespace.diagnostics import Findings, RouteError, did_you_mean
+from routespace.language.imports import Library, collect, read_text
 from routespace.language.names import check_names
 from routespace.language.parser import parse
-from routespace.space.expr import (
-    Clause,
-    Expr,
-    File,
-    GateDecl,
-    ImportDecl,
-    Items,
-    Name,
-    NetDecl,
-    Number,
-    OpDecl,
-    SpaceDecl,
-)
+from routespace.language.prelude import prelude_ops, prelude_source
+from routespace.space.expr import Clause, Expr, Items, Name, Number, OpDecl, SpaceDecl
 from routespace.space.model import Binding, ParameterValue, Space, to_expr
+from routespace.space.names import problem_of
 from routespace.space.policies import POLICIES
 from routespace.space.registry import OPS
-
-PRELUDE = Path(__file__).with_name("prelude.route")
-MOST_FILES = 100
-LARGEST_FILE = 4 * 2**20
-
-_prelude: File | None = None
-
-
-@dataclass
-class Library:
-    """Everything a file declares or imports, by name."""
-
-    spaces: dict[str, SpaceDecl] = field(default_factory=dict)
-    ops: dict[str, OpDecl | GateDecl] = field(default_factory=dict)
-    nets: dict[str, NetDecl] = field(default_factory=dict)
-    own_spaces: list[str] = field(default_factory=list)
 
 
 def load(
@@ -77,18 +51,6 @@ def loads(
     return _space(text, path, Path(path), space, given, found, findings is None)
 
 
-def read_text(path: Path, shown: str, span: Span | None, findings: Findings) -> str:
-    """Text of a file; RS151 where it cannot be read as UTF-8."""
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise OSError(f"it is larger than {LARGEST_FILE} bytes")
-        return path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        findings.add("RS151", f"cannot read `{shown}`: {reason}", span)
-        raise RouteError(findings.diagnostics, findings.sources) from None
-
-
 def _space(
     text: str,
     shown: str,
@@ -105,85 +67,10 @@ def _space(
         findings.raise_errors()
     chosen = _choose(library, wanted, shown, findings)
     space = bind(chosen, library, given, findings)
-    check_names(space, library.nets.values(), findings)
+    check_names(space, findings, library)
     if strict or findings.has_errors:
         findings.raise_errors()
     return space
-
-
-def collect(file: File, path: Path, library: Library, findings: Findings, open_files: list[Path]) -> None:
-    """Add what `file` declares to `library`, imports first."""
-    taken: dict[str, Span | None] = {}
-
-    def declare(name: str, span: Span | None) -> bool:
-        if name in taken:
-            findings.add(
-                "RS204", f"`{name}` is declared twice", span, "again here", others=[(taken[name], "first here")]
-            )
-            return False
-        taken[name] = span
-        return True
-
-    for item in file.items:
-        match item:
-            case ImportDecl():
-                _import(item, path, library, findings, open_files, declare)
-            case SpaceDecl() if declare(item.name, item.span):
-                library.spaces[item.name] = item
-                library.own_spaces.append(item.name)
-            case OpDecl() | GateDecl() if declare(item.name, item.span):
-                library.ops[item.name] = item
-            case NetDecl() if declare(item.name, item.span):
-                library.nets[item.name] = item
-
-
-def _import(
-    item: ImportDecl,
-    path: Path,
-    library: Library,
-    findings: Findings,
-    open_files: list[Path],
-    declare: object,
-) -> None:
-    assert callable(declare)
-    target = path.parent / item.path
-    if target.is_absolute() != path.parent.is_absolute() and Path(item.path).is_absolute():
-        findings.add(
-            "RS152", f"`{item.path}` is not a relative path", item.span, help="imports are relative to the file"
-        )
-        return
-    resolved = target.resolve()
-    if resolved in open_files:
-        findings.add(
-            "RS153",
-            f"`{item.path}` imports itself",
-            item.span,
-            notes=[" → ".join(p.name for p in [*open_files, resolved])],
-        )
-        return
-    if len(open_files) > MOST_FILES:
-        findings.add("RS153", "imports are nested too deeply", item.span)
-        return
-    inner = Library()
-    shown = str(target)
-    try:
-        text = read_text(target, shown, item.span, findings)
-        collect(parse(text, shown, findings), target, inner, findings, [*open_files, resolved])
-    except RouteError:
-        return
-    known = {**inner.spaces, **inner.ops, **inner.nets}
-    for name in item.names:
-        if name not in known:
-            findings.add("RS154", f"`{item.path}` declares no `{name}`", item.span, help=did_you_mean(name, known))
-            continue
-        if declare(name, item.span):
-            found = known[name]
-            if isinstance(found, SpaceDecl):
-                library.spaces[name] = found
-            elif isinstance(found, NetDecl):
-                library.nets[name] = found
-    for name, op in inner.ops.items():
-        library.ops.setdefault(name, op)
 
 
 def _choose(library: Library, wanted: str | None, shown: str, findings: Findings) -> SpaceDecl:
@@ -205,80 +92,92 @@ def _choose(library: Library, wanted: str | None, shown: str, findings: Findings
 
 def bind(declared: SpaceDecl, library: Library, given: Mapping[str, ParameterValue], findings: Findings) -> Space:
     """`declared` with its parameters bound to what is given, else to their defaults."""
-    names = {parameter.name: parameter for parameter in declared.params}
-    if len(names) < len(declared.params):
-        findings.add("RS204", "a parameter is declared twice", declared.span)
-    values: dict[str, Expr] = {}
-    overrides: list[Clause] = []
+    binder = _Binder(declared, library, findings)
     for name, value in given.items():
-        try:
-            expr = to_expr(value)
-        except TypeError:
-            findings.add("RS211", f"`{name}` cannot be {value!r}")
-            continue
-        if name in names:
-            values[name] = expr
-            _same_kind(name, names[name].default, expr, names[name].span, findings)
-        elif name in POLICIES:
-            overrides.append(Clause(name, expr))
-        else:
-            findings.add(
-                "RS210",
-                f"space `{declared.name}` has no parameter `{name}`",
-                help=did_you_mean(name, [*names, *POLICIES]) or f"it has {', '.join(names) or 'none'}",
-            )
-    bound: list[Binding] = []
-    for parameter in declared.params:
-        chosen = values.get(parameter.name, parameter.default)
-        if chosen is None:
-            findings.add("RS212", f"parameter `{parameter.name}` needs a value", parameter.span)
-            chosen = Number(1)
-        bound.append(Binding(parameter.name, chosen))
-    ops = {item.name: item for item in prelude().items if isinstance(item, OpDecl)}
-    nets = tuple(net for net in library.nets.values() if net.space == declared.name)
+        binder.give(name, value)
+    sources = {**findings.sources, prelude_source().path: prelude_source()}
+    findings.sources.update(sources)
     return Space(
         declared,
-        tuple(bound),
-        tuple(overrides),
-        tuple({**ops, **library.ops}.values()),
-        nets,
-        tuple(findings.sources.values()),
+        tuple(binder.bound()),
+        tuple(binder.overrides),
+        tuple({**prelude_ops(), **library.ops}.values()),
+        tuple(net for net in library.nets.values() if net.space == declared.name),
+        tuple(sources.values()),
     )
 
 
-def prelude() -> File:
-    """The declarations every file can use."""
-    global _prelude
-    if _prelude is None:
-        findings = Findings()
-        _prelude = parse(PRELUDE.read_text("utf-8"), PRELUDE.name, findings)
-        findings.raise_errors()
-    return _prelude
+class _Binder:
+    """Values for the parameters of one space."""
+
+    def __init__(self, declared: SpaceDecl, library: Library, findings: Findings) -> None:
+        self.declared, self.findings = declared, findings
+        self.params = {parameter.name: parameter for parameter in declared.params}
+        own = (item.name for item in declared.body if isinstance(item, OpDecl))
+        self.ops = {*prelude_ops(), *library.ops, *own, *OPS}
+        self.values: dict[str, Expr] = {}
+        self.overrides: list[Clause] = []
+
+    def give(self, name: str, value: ParameterValue) -> None:
+        """Take a value given from outside for a parameter or a policy."""
+        try:
+            expr = to_expr(value)
+            problem = problem_of(expr)
+        except (TypeError, RecursionError):
+            problem = "a value is a number, yes or no, the name of an op, or a list of them"
+        if name not in self.params and name not in POLICIES:
+            near = did_you_mean(name, [*self.params, *POLICIES])
+            help = near or f"its parameters are {', '.join(self.params) or 'none'}"
+            self.findings.add("RS210", f"space `{self.declared.name}` has no parameter `{name}`", help=help)
+        elif problem is not None:
+            self.findings.add("RS211", f"`{name}` cannot be {_shown(value)}: {problem}")
+        elif name in self.params:
+            self.values[name] = expr
+            self.same_kind(name, expr)
+        else:
+            self.overrides.append(Clause(name, expr))
+
+    def bound(self) -> list[Binding]:
+        bindings: list[Binding] = []
+        for parameter in self.declared.params:
+            chosen = self.values.get(parameter.name, parameter.default)
+            if chosen is None:
+                help = f"give it a default, or a value from outside: `{parameter.name} = …`"
+                self.findings.add("RS212", f"parameter `{parameter.name}` needs a value", parameter.span, help=help)
+                chosen = Number(1)
+            bindings.append(Binding(parameter.name, chosen))
+        return bindings
+
+    def same_kind(self, name: str, value: Expr) -> None:
+        """Report a value that is not of the kind that the default is."""
+        default, kind = self.kind(self.params[name].default), self.kind(value)
+        both_ops = {default, kind} == {"an op", "a list"}
+        if default is not None and kind is not None and default != kind and not both_ops:
+            message = f"parameter `{name}` is {default}, not {kind}"
+            self.findings.add("RS211", message, self.params[name].span, "declared here")
+
+    def kind(self, value: Expr | None) -> str | None:
+        """What `value` is, in words; None where that cannot be told from it alone."""
+        match value:
+            case None:
+                return None
+            case Name(id="yes" | "no"):
+                return "yes or no"
+            case Name():
+                return "an op" if value.id in self.ops else None
+            case Items():
+                return "a list"
+            case Number():
+                return "a number"
+        return None
 
 
-def _same_kind(name: str, default: Expr | None, value: Expr, span: Span | None, findings: Findings) -> None:
-    if default is None:
-        return
-    kinds = (_kind(default), _kind(value))
-    if kinds[0] == kinds[1] or (kinds[0] in ("an op", "a list") and kinds[1] in ("an op", "a list")):
-        return
-    if isinstance(default, (Number, Name, Items)):
-        findings.add("RS211", f"parameter `{name}` is {kinds[0]}, not {kinds[1]}", span, "declared here")
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except Exception:  # a value of any class, whose repr may do anything
+        text = type(value).__name__
+    return f"`{text}`" if len(text) <= 60 else f"`{text[:56]} …`"
 
 
-def _kind(value: Expr) -> str:
-    match value:
-        case Name(id="yes" | "no"):
-            return "yes or no"
-        case Name():
-            return "an op"
-        case Items():
-            return "a list"
-    return "a number"
-
-
-def diagnostic_label(span: Span | None, text: str) -> Label:
-    return Label(span, text)
-
-
-__all__ = ["OPS", "Diagnostic", "Library", "bind", "collect", "load", "loads", "prelude", "read_text"]
+__all__ = ["Library", "bind", "collect", "load", "loads", "read_text"]

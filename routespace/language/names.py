@@ -1,13 +1,143 @@
-"""Names of a space, checked wherever they stand, whether or not the place is ever expanded."""
+"""Names of a file, checked wherever they stand, whether or not the place is ever expanded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator
 
-from routespace.diagnostics import Findings
-from routespace.space.expr import NetDecl
+from routespace.diagnostics import Findings, Span
+from routespace.language.imports import Beside, Library
+from routespace.language.prelude import prelude_ops
+from routespace.space.expr import Call, GateDecl, Name, NetDecl, OpDecl, Walk
 from routespace.space.model import Space
+from routespace.space.names import check_legal, read_space
+from routespace.space.names.check import Checker
+from routespace.space.names.legal import parts_of
+from routespace.space.names.table import Named, at_name
+from routespace.space.registry import OPS
+
+_CODES = {
+    "a gate": ("RS903", "gate"),
+    "an op": ("RS904", "op"),
+    "a `let`": ("RS905", "`let`"),
+    "an attribute": ("RS905", "attribute"),
+    "a parameter": ("RS906", "parameter"),
+    "an input": ("RS907", "input"),
+    "an axis": ("RS908", "axis"),
+}
+_DECLARING = re.compile(
+    r"^[ \t]*(?:axis|op|gate|let|input|node|net|space)\b(?P<line>[^\n=]*(?:=[^\n(|]*)?)"
+    r"|(?P<name>[A-Za-z_]\w*)[ \t]*[=:]",
+    re.MULTILINE,
+)
+_WORD = re.compile(r"[A-Za-z_]\w*")
 
 
-def check_names(space: Space, nets: Iterable[NetDecl], findings: Findings) -> None:
-    """Report unknown and doubly declared names of `space` and of the nets declared in it."""
+def check_names(space: Space, findings: Findings, library: Library) -> None:
+    """Report what is declared twice, unknown or, as a warning, never read in `space` and in the nets declared in it.
+
+    `library` is what the file of the space declares and imports. Unknown names are not reported where they may well be
+    declared in what could not be read.
+    """
+    if not check_legal(space, findings, given_only=True):
+        return
+    is_partial = any(one.code.startswith("RS1") for one in findings.diagnostics)
+    excused = library.missing.union(_declared(findings) if is_partial else ())
+    checker = read_space(space, findings, frozenset(excused))
+    for net in space.nets:
+        _net(net, checker)
+    others = len(library.own_spaces) > 1
+    beside = [] if others else [one for one in library.own if isinstance(one, (OpDecl, GateDecl))]
+    used = {id(one.declaration) for one in checker.table.named.values() if one.is_used}
+    _captured(checker, library)
+    for declared in beside:
+        if id(declared) not in used:
+            checker.statement(declared)
+    checker.report()
+    if not findings.has_errors:
+        _unread(checker, {id(one) for one in (*beside, *space.declaration.body)}, findings)
+
+
+def _declared(findings: Findings) -> Iterator[str]:
+    """Every name that the texts seem to declare."""
+    for source in findings.sources.values():
+        for match in _DECLARING.finditer(source.text):
+            if match["name"] is not None:
+                yield match["name"]
+            else:
+                yield from _WORD.findall(match["line"])
+
+
+def _net(net: NetDecl, checker: Checker) -> None:
+    for part in net.parts:
+        if isinstance(part, Walk):
+            checker.stream(part.start)
+            for step in part.steps:
+                _route(step.route, step.span, net, checker)
+                if step.times is not None:
+                    checker.number(step.times)
+        else:
+            for index in part.routes:
+                _route(index.name, index.span, net, checker)
+                for at in index.at:
+                    checker.number(at)
+
+
+def _route(name: str, span: Span | None, net: NetDecl, checker: Checker) -> None:
+    if name not in checker.table.routes:
+        message = f"no node of space `{net.space}` has a route `{name}`"
+        checker.unknown("RS702", message, name, span, (), checker.table.routes)
+
+
+def _captured(checker: Checker, library: Library) -> None:
+    """Report ops from beside the space whose names mean another op here than where they were written."""
+    table = checker.table
+    for one in list(table.named.values()):
+        declared = one.declaration
+        if one.is_own or not one.is_used or not isinstance(declared, (OpDecl, GateDecl)):
+            continue
+        home = library.homes.get(id(declared), {})
+        local = {parameter.name for parameter in declared.params}
+        for name, span in _names_in(declared):
+            meant: object = home.get(name) or prelude_ops().get(name) or OPS.get(name)
+            here = table.named.get(name)
+            if name in local or meant is None or here is None or here.declaration in (meant, None):
+                continue
+            checker.findings.add(
+                "RS216",
+                f"`{one.name}` uses another `{name}` than this space would give it",
+                here.span,
+                f"`{name}` is declared here",
+                others=[(span, f"`{one.name}` means {_origin(meant)}")],
+                help=f"give one of the two a name of its own, or make `{name}` a parameter of `{one.name}`",
+            )
+
+
+def _names_in(declared: Beside) -> Iterator[tuple[str, Span | None]]:
+    for part in parts_of(declared):
+        if isinstance(part, Name):
+            yield part.id, part.span
+        elif isinstance(part, Call):
+            yield part.name, part.span
+
+
+def _origin(meant: object) -> str:
+    return "the one declared beside it" if isinstance(meant, (OpDecl, GateDecl)) else "the op every file knows"
+
+
+def _unread(checker: Checker, beside: set[int], findings: Findings) -> None:
+    for one in checker.table.named.values():
+        if not one.is_used and one.kind in _CODES and (one.is_own or id(one.declaration) in beside):
+            _warn(one, findings)
+    for declared, parameter in checker.unread:
+        if id(declared) in beside:
+            _warn(Named(parameter.name, "a parameter", parameter.span), findings)
+
+
+def _warn(one: Named, findings: Findings) -> None:
+    code, what = _CODES[one.kind]
+    if one.kind == "an attribute" and one.name == "stride":
+        return
+    verb = "uses" if one.kind in ("an op", "a gate") else "reads"
+    place = at_name(findings, one.span, one.name)
+    findings.add(code, f"nothing {verb} {what} `{one.name}`", place, severity="warning")

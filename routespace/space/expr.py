@@ -7,7 +7,7 @@ take part in equality: two expressions are equal when they mean the same text.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from routespace.diagnostics.source import Span
 
@@ -15,6 +15,17 @@ from routespace.diagnostics.source import Span
 def _span() -> Span | None:
     return field(default=None, compare=False, repr=False)
 
+
+class _ByKind:
+    """Tells the readers of JSON to choose among the members of a union by their `kind`."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from routespace.space.json import discriminated
+
+        return discriminated(source, handler)
+
+
+_BY_KIND = _ByKind()
 
 Mode: TypeAlias = Literal["training", "inference"]
 
@@ -175,7 +186,10 @@ class Choice:
     kind: Literal["choice"] = "choice"
 
 
-Expr: TypeAlias = Number | Name | Call | Index | Binary | Unary | Sum | Pipe | If | Items | Range | Each | Choice
+Expr: TypeAlias = Annotated[
+    Number | Name | Call | Index | Binary | Unary | Sum | Pipe | If | Items | Range | Each | Choice, _BY_KIND
+]
+EXPRESSIONS: tuple[type, ...] = get_args(get_args(Expr)[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +306,9 @@ class ShareDecl:
     kind: Literal["share"] = "share"
 
 
-Statement: TypeAlias = InputDecl | AxisDecl | LetDecl | OpDecl | GateDecl | NodeDecl | OutputDecl | ShareDecl | Clause
+Statement: TypeAlias = Annotated[
+    InputDecl | AxisDecl | LetDecl | OpDecl | GateDecl | NodeDecl | OutputDecl | ShareDecl | Clause, _BY_KIND
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from routespace.diagnostics import Findings, Span, did_you_mean
-from routespace.space.expr import Call, Index, Name
-from routespace.space.names.table import CONSTANTS, Named, Table
+from routespace.space.expr import Arg, Call, Index, Name
+from routespace.space.names.table import CONSTANTS, Named, Table, at_name
 from routespace.space.registry import MERGES, OPS
 
 Local: TypeAlias = frozenset[str]
@@ -16,7 +16,18 @@ NONE: Local = frozenset()
 NUMBERS = ("a parameter", "an axis", "an index of an axis", "an attribute", "a `let`")
 STREAMS = ("a stream", "an input")
 MOST_SUGGESTIONS = 60
+MOST_PLACES = 4
 MOST_KNOWN = 2000
+
+
+@dataclass
+class _Unknown:
+    """A name that was not found, at its first place."""
+
+    place: Span | None
+    help: str | None
+    others: tuple[tuple[Span | None, str], ...]
+    more: list[Span | None] = field(default_factory=list)
 
 
 @dataclass
@@ -25,7 +36,7 @@ class Lookup:
 
     `local` names have a value only there: parameters of an op or a gate, the index of a `let`, the variable of a `for`.
     `here` and `instances` are the streams and the gate instances of the node that is read. `place` is where to report
-    what has no place of its own.
+    what has no place of its own; `excused` names are known elsewhere.
     """
 
     table: Table
@@ -33,9 +44,10 @@ class Lookup:
     here: Local = NONE
     instances: Local = NONE
     place: Span | None = None
+    excused: Local = NONE
     waiting: list[Named] = field(default_factory=list)
     used_locals: set[str] = field(default_factory=set)
-    suggested: int = 0
+    unknowns: dict[tuple[str, str], _Unknown] = field(default_factory=dict)
 
     def use(self, name: str) -> None:
         """Mark what `name` stands for as used; a declaration beside the space is read when something uses it."""
@@ -60,12 +72,16 @@ class Lookup:
             ops = (*self.table.of_kind("an op"), *OPS)
             self.number_name(expr.id, expr.span, local, ops if self.is_suggesting else ())
 
+    def is_op(self, name: str) -> bool:
+        """Whether `name` may stand for an op as far as the table can tell."""
+        return name in self.table.named or name in OPS or name in MERGES or name in CONSTANTS
+
     def op_name(self, name: str, span: Span | None, local: Local) -> None:
         if name in local:
             self.used_locals.add(name)
         elif name in self.table.named:
             self.use(name)
-        elif name not in OPS and name not in MERGES and name not in CONSTANTS:
+        elif not self.is_op(name):
             kinds = ("an op", "a parameter")
             self.unknown("RS203", f"unknown op `{name}`", name, span, kinds, (*local, *OPS, *MERGES))
 
@@ -92,12 +108,16 @@ class Lookup:
         elif name not in self.table.named and name not in local and name not in self.instances:
             self.unknown("RS206", f"unknown gate `{name}`", name, span, ("a gate",), self.instances)
 
-    def arguments(self, call: Call, names: list[str], others: Iterable[tuple[Span | None, str]] = ()) -> None:
-        """Report arguments given by a name that is not in the signature."""
+    def arguments(
+        self, call: Call, names: list[str], others: Iterable[tuple[Span | None, str]] = ()
+    ) -> tuple[Arg, ...]:
+        """The arguments that the signature knows; those given by another name are reported."""
+        known = [arg for arg in call.args if arg.name is None or arg.name in names]
         for arg in call.args:
             if arg.name is not None and arg.name not in names:
                 message = f"`{call.name}` has no argument `{arg.name}`"
                 self.unknown("RS309", message, arg.name, arg.span or call.span, (), names, others)
+        return tuple(known)
 
     def unknown(
         self,
@@ -110,17 +130,32 @@ class Lookup:
         others: Iterable[tuple[Span | None, str]] = (),
     ) -> None:
         """Report `name`, and a name near it among those of `kinds` and `more`."""
+        if name in self.excused:
+            return
+        place = at_name(self.findings, span, name) or self.place
+        known = self.unknowns.get((code, message))
+        if known is not None:
+            known.more.append(place)
+            return
         help = None
         if self.is_suggesting:
-            known = [*self.table.of_kind(*kinds), *more] if kinds else list(more)
-            help = did_you_mean(name, known) if len(known) <= MOST_KNOWN else None
-        self.suggested += 1
-        self.findings.add(code, message, span or self.place, others=others, help=help)
+            near = [*self.table.of_kind(*kinds), *more] if kinds else list(more)
+            help = did_you_mean(name, near) if len(near) <= MOST_KNOWN else None
+        self.unknowns[code, message] = _Unknown(place, help, tuple(others))
+
+    def report(self) -> None:
+        """Add what was not found to the findings: each once, with the further places that read it."""
+        for (code, message), one in self.unknowns.items():
+            others = [*one.others, *((place, "and here") for place in one.more[:MOST_PLACES])]
+            rest = len(one.more) - MOST_PLACES
+            notes = [f"and at {rest} more place{'s' if rest > 1 else ''}"] if rest > 0 else []
+            self.findings.add(code, message, one.place, others=others, notes=notes, help=one.help)
+        self.unknowns.clear()
 
     @property
     def is_suggesting(self) -> bool:
         """Whether names are still compared for likeness, which takes time: not after many errors."""
-        return self.suggested < MOST_SUGGESTIONS
+        return len(self.unknowns) < MOST_SUGGESTIONS
 
     def _one_grid(self, name: str, span: Span | None) -> None:
         grids = self.table.stream_axes.get(name, {})
@@ -129,8 +164,11 @@ class Lookup:
             self.findings.add(
                 "RS214",
                 f"`{name}` cannot be read from another node: it stands on different axes",
-                span,
-                others=[(first, f"here on {_axes(axes)}"), (second, f"here on {_axes(more)}")],
+                at_name(self.findings, span, name),
+                others=[
+                    (at_name(self.findings, first, name), f"here on {_axes(axes)}"),
+                    (at_name(self.findings, second, name), f"here on {_axes(more)}"),
+                ],
                 help="give one of the streams another name",
             )
 

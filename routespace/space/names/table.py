@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from routespace.diagnostics import Findings, Span
 from routespace.space.expr import (
@@ -61,7 +63,6 @@ class Table:
             kind = "an op" if isinstance(beside, OpDecl) else "a gate"
             table.named[beside.name] = Named(beside.name, kind, beside.span, beside, is_own=False)
         declared = space.declaration
-        table.parameters(declared.params, "parameter of the space ")
         for parameter in declared.params:
             table.declare(Named(parameter.name, "a parameter", parameter.span, parameter))
         outputs: dict[str, Span | None] = {}
@@ -73,14 +74,14 @@ class Table:
                     table._axis(item)
                 case LetDecl():
                     table.declare(Named(item.name, "a `let`", item.span, item))
-                    table.once(((name, item.span) for name in item.index), "index ")
+                    table.once([(name, item.span) for name in item.index], "index `{}`")
                 case OpDecl():
                     table.declare(Named(item.name, "an op", item.span, item))
                 case GateDecl():
                     table.declare(Named(item.name, "a gate", item.span, item))
                 case OutputDecl():
                     if item.name in outputs:
-                        table.twice(f"output `{item.name}`", item.span, outputs[item.name])
+                        table.twice(item.name, item.span, outputs[item.name], "output `{}`")
                     outputs.setdefault(item.name, item.span)
         for item in declared.body:
             if isinstance(item, NodeDecl):
@@ -97,15 +98,9 @@ class Table:
         if other is None or not other.is_own:
             self.named[one.name] = one
         elif other.kind == one.kind:
-            self.twice(f"`{one.name}`", one.span, other.span)
+            self.twice(one.name, one.span, other.span)
         else:
-            self.findings.add(
-                "RS204",
-                f"`{one.name}` is declared twice",
-                one.span,
-                f"again here, as {one.kind}",
-                others=[(other.span, f"first here, as {other.kind}")],
-            )
+            self.twice(one.name, one.span, other.span, kinds=(f", as {other.kind}", f", as {one.kind}"))
 
     def allowed(self, name: str, span: Span | None) -> None:
         """Report a name that the language gives a meaning of its own."""
@@ -113,31 +108,42 @@ class Table:
         if meaning is None and (name in COMBINES or name in FOLDS or name in MERGES):
             meaning = "a way to merge, to choose or to count"
         if meaning is not None:
-            self.findings.add("RS213", f"`{name}` cannot be declared", span, f"`{name}` is {meaning}")
+            place = at_name(self.findings, span, name)
+            self.findings.add("RS213", f"`{name}` cannot be declared", place, f"it is always {meaning}")
 
-    def parameters(self, params: Iterable[Param], what: str) -> None:
+    def parameters(self, params: Iterable[Param]) -> None:
         """Report parameters of one signature that are there twice, or reserved."""
         listed = list(params)
-        self.once(((one.name, one.span) for one in listed), what)
+        self.once([(one.name, one.span) for one in listed], "parameter `{}`")
         for one in listed:
             self.allowed(one.name, one.span)
 
     def once(self, names: Iterable[tuple[str, Span | None]], what: str) -> None:
-        """Report names that stand twice in one list."""
+        """Report names that stand twice in one list; `what` says what they are."""
         first: dict[str, Span | None] = {}
         for name, span in names:
             if name in first:
-                self.twice(f"{what}`{name}`", span, first[name])
+                self.twice(name, span, first[name], what)
             first.setdefault(name, span)
 
-    def twice(self, what: str, span: Span | None, first: Span | None) -> None:
-        others = [(first, "first here")] if first != span else []
-        self.findings.add("RS204", f"{what} is declared twice", span, "again here" if others else "", others=others)
+    def twice(
+        self,
+        name: str,
+        span: Span | None,
+        first: Span | None,
+        what: str = "`{}`",
+        kinds: tuple[str, str] = ("", ""),
+    ) -> None:
+        """Report a second declaration, of one statement or of two."""
+        again = at_name(self.findings, span, name, 1 if span == first else 0)
+        others = [(at_name(self.findings, first, name), f"first here{kinds[0]}")]
+        message = f"{what.format(name)} is declared twice"
+        self.findings.add("RS204", message, again, f"again here{kinds[1]}", others=others)
 
     def _axis(self, axis: AxisDecl) -> None:
         self.declare(Named(axis.name, "an axis", axis.span, axis))
         if not isinstance(axis.values, Range):
-            self.once(((value, axis.span) for value in axis.values), f"index of axis `{axis.name}` ")
+            self.once([(value, axis.span) for value in axis.values], f"index `{{}}` of axis `{axis.name}`")
             for value in dict.fromkeys(axis.values):
                 self.declare(Named(value, "an index of an axis", axis.span, axis))
         for attribute in axis.attributes:
@@ -149,14 +155,15 @@ class Table:
             parts = [part] if isinstance(part, Equation) else part.branches
             for one in parts:
                 if one.name in first:
-                    self.twice(f"`{one.name}` of this node", one.span, first[one.name])
+                    self.twice(one.name, one.span, first[one.name], "`{}` of this node")
                     continue
                 first[one.name] = one.span
                 self._stream(one.name, one.span, node.axes)
                 if not isinstance(part, Equation):
                     self.routes.add(one.name)
         if node.name is not None and self.is_(node.name, "an input"):
-            self.twice(f"`{node.name}`", node.span, self.named[node.name].span)
+            kinds = (", as an input", ", as a node")
+            self.twice(node.name, node.span, self.named[node.name].span, kinds=kinds)
 
     def _stream(self, name: str, span: Span | None, axes: tuple[str, ...]) -> None:
         if name not in self.stream_axes:
@@ -166,3 +173,13 @@ class Table:
     def is_(self, name: str, kind: str) -> bool:
         one = self.named.get(name)
         return one is not None and one.kind == kind
+
+
+def at_name(findings: Findings, span: Span | None, name: str, skip: int = 0) -> Span | None:
+    """Where `name` stands in the statement at `span`, behind `skip` others of that name; `span` if that is unknown."""
+    source = findings.sources.get(span.path) if span else None
+    if span is None or source is None:
+        return span
+    found = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)").finditer(source.text, span.start, span.end)
+    match = next(islice(found, skip, None), None)
+    return Span(span.path, *match.span()) if match else span

@@ -23,7 +23,7 @@ from routespace.space.expr import (
     Unary,
 )
 from routespace.space.names.lookup import NONE, Local, Lookup
-from routespace.space.names.table import COMBINES, FOLDS
+from routespace.space.names.table import COMBINES, FOLDS, at_name
 from routespace.space.registry import MERGES, OPS
 
 
@@ -54,7 +54,9 @@ class Uses(Lookup):
             case Range():
                 self.number(expr.low, local)
                 self.number(expr.high, local)
-            case Call() if expr.name in FOLDS:
+            case Call() if expr.name in FOLDS or not self.is_op(expr.name):
+                if expr.name not in FOLDS:
+                    self.unknown("RS201", f"unknown function `{expr.name}`", expr.name, expr.span, (), FOLDS)
                 for arg in expr.args:
                     self.number(arg.value, local)
             case Each():
@@ -109,11 +111,10 @@ class Uses(Lookup):
                 for arg in expr.args:
                     self._stream_arg(arg.value, local)
             case Call() if (entry := OPS.get(expr.name)) is not None and entry.variadic:
-                at = 0
-                while at < len(expr.args) and expr.args[at].name is None and self._is_stream(expr.args[at].value, local):
-                    self._stream_arg(expr.args[at].value, local)
-                    at += 1
-                self.call(Call(expr.name, expr.args[at:], expr.span), local)
+                own = next((at for at, arg in enumerate(expr.args) if not self._is_source(arg, local)), len(expr.args))
+                for arg in expr.args[:own]:
+                    self._stream_arg(arg.value, local)
+                self.call(Call(expr.name, expr.args[own:], expr.span), local)
             case Call() if expr.name in self.instances or self.table.is_(expr.name, "a gate"):
                 self.gate(expr, local)
             case Choice():
@@ -137,6 +138,8 @@ class Uses(Lookup):
                 self.number(expr.condition, local)
                 self.anything(expr.value, local)
                 self.anything(expr.otherwise, local)
+            case Call() if expr.name not in FOLDS:
+                self.call(expr, local)
             case _:
                 self.number(expr, local)
 
@@ -149,12 +152,14 @@ class Uses(Lookup):
             self.stream(choice.source, local)
         self.gate(choice.gate, local)
         if choice.combine != "send":
-            self.table.once(((branch.name, branch.span) for branch in choice.branches), "branch ")
+            self.table.once([(branch.name, branch.span) for branch in choice.branches], "branch `{}`")
         for branch in choice.branches:
+            if choice.combine != "send" and self.table.is_(branch.name, "an axis"):
+                self.use(branch.name)
             (self.stream if streams and choice.source is None else self.op)(branch.value, local)
             if branch.where is not None:
                 self.number(branch.where, local)
-        self.table.once(((rule.branch or "", rule.span) for rule in choice.closed), "closed ")
+        self.table.once([(rule.branch or "closed", rule.span) for rule in choice.closed], "rule for a closed `{}`")
         names = [branch.name for branch in choice.branches]
         for rule in choice.closed:
             if rule.branch is not None and rule.branch not in names:
@@ -179,18 +184,22 @@ class Uses(Lookup):
     def call(self, call: Call, local: Local) -> None:
         """A called op with its arguments, each read as its signature wants it."""
         self.op_name(call.name, call.span, local)
-        words: set[int] = set()
+        args, words = call.args, set[int]()
         named = self.table.named.get(call.name)
-        if call.name not in local and named is not None:
-            if isinstance(named.declaration, OpDecl):
-                names = [one.name for one in named.declaration.params]
-                self.arguments(call, names, [(named.span, "declared here")])
-        elif call.name not in local and (entry := OPS.get(call.name)) is not None:
-            self.arguments(call, [one.name for one in entry.parameters])
-            words = _words(call.args, {one.name: one.kind for one in entry.parameters})
+        if call.name in local:
+            pass
+        elif named is not None and isinstance(named.declaration, OpDecl):
+            names = [one.name for one in named.declaration.params]
+            place = at_name(self.findings, named.span, named.name)
+            args = self.arguments(call, names, [(place, "declared here")])
+        elif named is None and (entry := OPS.get(call.name)) is not None:
+            args = self.arguments(call, [one.name for one in entry.parameters])
+            words = _words(args, {one.name: one.kind for one in entry.parameters})
+        elif not self.is_op(call.name):
+            words = {number for number, arg in enumerate(args) if isinstance(arg.value, Name)}
         read = self.op if call.name in MERGES else self.anything
-        for place, arg in enumerate(call.args):
-            if place not in words:
+        for number, arg in enumerate(args):
+            if number not in words:
                 read(arg.value, local)
 
     def _stream_arg(self, expr: Expr, local: Local) -> None:
@@ -199,6 +208,9 @@ class Uses(Lookup):
             self.stream(expr.value, local | {expr.var})
         else:
             self.stream(expr, local)
+
+    def _is_source(self, arg: Arg, local: Local) -> bool:
+        return arg.name is None and self._is_stream(arg.value, local)
 
     def _is_stream(self, expr: Expr, local: Local) -> bool:
         """Whether an argument of an op of several streams is one of them rather than an argument of its own."""
@@ -242,4 +254,3 @@ def _words(args: tuple[Arg, ...], kinds: dict[str, str]) -> set[int]:
         if kinds.get(name) == "word":
             words.add(place)
     return words
-

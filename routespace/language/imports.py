@@ -1,0 +1,160 @@
+"""Everything that a file declares or imports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from routespace.diagnostics import Findings, RouteError, Span, did_you_mean
+from routespace.language.parser import parse
+from routespace.space.expr import File, GateDecl, ImportDecl, NetDecl, OpDecl, SpaceDecl, TopLevel
+from routespace.space.names.table import at_name
+
+MOST_OPEN = 100
+MOST_FILES = 1000
+LARGEST_FILE = 4 * 2**20
+
+Beside: TypeAlias = OpDecl | GateDecl
+
+
+@dataclass
+class Library:
+    """What a file can use, by name.
+
+    `ops` are ops and gates. What an imported op needs comes along unless its name is taken; `homes` tells what the
+    names of a file meant where an op was written. `missing` are names whose file could not be read.
+    """
+
+    spaces: dict[str, SpaceDecl] = field(default_factory=dict)
+    ops: dict[str, Beside] = field(default_factory=dict)
+    nets: dict[str, NetDecl] = field(default_factory=dict)
+    own_spaces: list[str] = field(default_factory=list)
+    own: tuple[TopLevel, ...] = ()
+    homes: dict[int, dict[str, Beside]] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+
+
+def read_text(path: Path, shown: str, span: Span | None, findings: Findings) -> str:
+    """Text of a file; RS151 where it cannot be read as UTF-8."""
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is not a file")
+        if path.stat().st_size > LARGEST_FILE:
+            raise OSError(f"it is larger than {LARGEST_FILE} bytes")
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        findings.add("RS151", f"cannot read `{shown}`: {reason}", span)
+        raise RouteError(findings.diagnostics, findings.sources) from None
+
+
+def collect(file: File, path: Path, library: Library, findings: Findings, open_files: list[Path]) -> None:
+    """Add what `file` declares and imports to `library`. `open_files` are the files that led here, itself the last."""
+    _Collector(findings, open_files, {}).collect(file, path, library)
+
+
+class _Collector:
+    """Reads each file once."""
+
+    def __init__(self, findings: Findings, open_files: list[Path], known: dict[Path, Library]) -> None:
+        self.findings = findings
+        self.open_files = open_files
+        self.known = known
+        self.taken: dict[str, Span | None] = {}
+
+    def collect(self, file: File, path: Path, library: Library) -> None:
+        library.own = file.items
+        along: list[Library] = []
+        for item in file.items:
+            match item:
+                case ImportDecl():
+                    inner = self.imported(item, path)
+                    if inner is None:
+                        library.missing.update(item.names)
+                    else:
+                        self.take(item, inner, library)
+                        along.append(inner)
+                case SpaceDecl() if self.declare(item.name, item.span):
+                    library.spaces[item.name] = item
+                    library.own_spaces.append(item.name)
+                case OpDecl() | GateDecl() if self.declare(item.name, item.span):
+                    library.ops[item.name] = item
+                case NetDecl() if self.declare(item.name, item.span):
+                    library.nets[item.name] = item
+        home = dict(library.ops)
+        library.homes.update((id(op), home) for op in file.items if isinstance(op, (OpDecl, GateDecl)))
+        for inner in along:
+            library.homes.update(inner.homes)
+            library.missing |= inner.missing
+            for name, op in inner.ops.items():
+                library.ops.setdefault(name, op)
+        if not self.findings.has_errors:
+            self.nets(file, library)
+
+    def nets(self, file: File, library: Library) -> None:
+        for item in file.items:
+            if isinstance(item, NetDecl) and item.space not in library.spaces:
+                place = at_name(self.findings, item.span, item.space)
+                message = f"net `{item.name}` is in an unknown space `{item.space}`"
+                self.findings.add("RS201", message, place, help=did_you_mean(item.space, library.spaces))
+
+    def declare(self, name: str, span: Span | None) -> bool:
+        if name in self.taken:
+            others = [(at_name(self.findings, self.taken[name], name), "first here")]
+            place = at_name(self.findings, span, name)
+            self.findings.add("RS204", f"`{name}` is declared twice", place, "again here", others=others)
+            return False
+        self.taken[name] = span
+        return True
+
+    def take(self, item: ImportDecl, inner: Library, library: Library) -> None:
+        """The names that an import asks for."""
+        known = {**inner.spaces, **inner.ops, **inner.nets}
+        for name in item.names:
+            found = known.get(name)
+            if found is None:
+                if name not in inner.missing:
+                    help = did_you_mean(name, known)
+                    self.findings.add("RS154", f"`{item.path}` declares no `{name}`", item.span, help=help)
+                library.missing.add(name)
+            elif self.declare(name, item.span):
+                if isinstance(found, SpaceDecl):
+                    library.spaces[name] = found
+                elif isinstance(found, NetDecl):
+                    library.nets[name] = found
+                else:
+                    library.ops[name] = found
+
+    def imported(self, item: ImportDecl, path: Path) -> Library | None:
+        """The library of an imported file; None, with a finding, where there is none."""
+        if Path(item.path).is_absolute():
+            message = f"`{item.path}` is not a relative path"
+            self.findings.add("RS152", message, item.span, help="paths are relative to the file that imports")
+            return None
+        target = path.parent / item.path
+        try:
+            resolved = target.resolve()
+        except (OSError, ValueError, RuntimeError) as error:
+            self.findings.add("RS151", f"cannot read `{item.path}`: {error}", item.span)
+            return None
+        if resolved in self.open_files:
+            circle = [*self.open_files[self.open_files.index(resolved) :], resolved]
+            note = " → ".join(one.name for one in circle)
+            self.findings.add("RS153", f"`{item.path}` imports itself", item.span, notes=[f"the circle is {note}"])
+            return None
+        if resolved in self.known:
+            return self.known[resolved]
+        if len(self.open_files) > MOST_OPEN or len(self.known) >= MOST_FILES:
+            message = f"imports lead through more than {MOST_OPEN} files in a row, or {MOST_FILES} in all"
+            self.findings.add("RS157", message, item.span)
+            return None
+        inner = Library()
+        try:
+            text = read_text(target, str(target), item.span, self.findings)
+        except RouteError:
+            return None
+        self.known[resolved] = inner
+        reader = _Collector(self.findings, [*self.open_files, resolved], self.known)
+        reader.collect(parse(text, str(target), self.findings), target, inner)
+        return inner
