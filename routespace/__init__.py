@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from routespace import integrations
-    from routespace.budget import budget_loss
+    from routespace.budgets import budget_loss
     from routespace.compiler import compile, graph_of
     from routespace.diagnostics import RouteError
     from routespace.graph.build import build
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from routespace.runtime.result import Cost, Outcome, Routing
     from routespace.space.conventions import Convention, convention
     from routespace.space.model import Space
-    from routespace.space.registry import Parameter, activation, op
+    from routespace.space.registry import Parameter, activation, budget, merge, op
     from routespace.space.shape import Shape
 
 _HOMES = {
@@ -39,7 +39,8 @@ _HOMES = {
     "Space": "routespace.space.model",
     "WeightsError": "routespace.runtime.errors",
     "activation": "routespace.space.registry",
-    "budget_loss": "routespace.budget",
+    "budget": "routespace.space.registry",
+    "budget_loss": "routespace.budgets",
     "build": "routespace.graph.build",
     "compile": "routespace.compiler",
     "convention": "routespace.space.conventions",
@@ -49,6 +50,7 @@ _HOMES = {
     "graph_of": "routespace.compiler",
     "load": "routespace.language.load",
     "loads": "routespace.language.load",
+    "merge": "routespace.space.registry",
     "op": "routespace.space.registry",
     "replaying": "routespace.runtime.control",
 }
@@ -67,6 +69,7 @@ __all__ = [
     "Space",
     "WeightsError",
     "activation",
+    "budget",
     "budget_loss",
     "build",
     "compile",
@@ -78,6 +81,7 @@ __all__ = [
     "integrations",
     "load",
     "loads",
+    "merge",
     "op",
     "replaying",
 ]

@@ -128,7 +128,7 @@ class _Emitter:
         neutral = 0.0 if entry.neutral == "zero" else -math.inf
         always = self.always if value.arrives else (False, False)
         shapes = [(self.shape(arg).channels, self.shape(arg).stride) for arg in value.args]
-        leaf = self.family.Merge(factory(entry.factory)(), neutral, always, value.kind, shapes)
+        leaf = self.family.Merge(factory(entry.factory)(), neutral, always, entry.ordered, shapes)
         self.call(value.name, leaf, self.frame, *(self.nodes[arg] for arg in value.args))
 
     def _gate(self, value: Gate) -> None:

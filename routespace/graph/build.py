@@ -28,7 +28,7 @@ from routespace.graph.places import places_of, resolve_axes
 from routespace.graph.policies import resolve_policies
 from routespace.graph.scope import Scope
 from routespace.graph.settle import settle
-from routespace.graph.streams import Draft, PlaceBuilder, Streams, clause, output_drafts
+from routespace.graph.streams import KINDS, Draft, PlaceBuilder, Streams, clause, output_drafts
 from routespace.space.expr import Call, GateDecl, Name
 from routespace.space.model import Space
 from routespace.space.names import check_space
@@ -142,14 +142,17 @@ class _Concrete:
     def all(self, drafts: list[Draft]) -> list[Value]:
         self.routes = _live_slots(drafts)
         self.sources = {draft.name: draft for draft in drafts}
+        makers = {kind: getattr(self, f"_{kind}") for kind in KINDS}
         values: list[Value] = []
+        failed = False
         for draft in drafts:
-            if any(read not in self.shapes for read in draft.reads if read):
+            if failed and any(read not in self.shapes for read in draft.reads):
                 continue
             try:
-                value, shape = getattr(self, f"_{draft.kind}")(draft)
+                value, shape = makers[draft.kind](draft)
             except Fault as fault:
                 fault.report(self.findings)
+                failed = True
                 continue
             values.append(value)
             self.shapes[draft.name] = shape

@@ -10,7 +10,8 @@ from routespace.graph.ir import Budget, Policies
 from routespace.graph.numbers import Numbers
 from routespace.space.conventions import CONVENTIONS
 from routespace.space.expr import Arg, Binary, Call, Clause, Name
-from routespace.space.policies import BUDGETS, LIVE, POLICIES
+from routespace.space.policies import LIVE, POLICIES
+from routespace.space.registry import BUDGETS
 
 
 def resolve_policies(
@@ -97,10 +98,10 @@ def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
                 arg.span,
                 help=did_you_mean(str(name), ("weight", "start", "ramp")),
             )
-    wanted = 1 if value.name == "ratio" else 2
+    wanted = 2 if BUDGETS[value.name].targeted else 1
     if len(positional) != wanted:
         raise Fault("RS309", f"`{value.name}` takes {wanted} arguments before the named ones", value.span)
-    target = 0.0 if value.name == "ratio" else float(numbers.number(positional[1].value, {}))
+    target = 0.0 if wanted == 1 else float(numbers.number(positional[1].value, {}))
     fractions = {name: float(numbers.number(arg.value, {})) for name, arg in named.items()}
     budget = Budget(
         value.name, target, fractions.get("weight", 1.0), fractions.get("start", 0.0), fractions.get("ramp", 0.0)

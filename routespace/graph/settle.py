@@ -14,20 +14,20 @@ def settle(streams: Streams, findings: Findings) -> list[Draft]:
     stream reaches and outputs of nothing are reported.
     """
     _rename(streams)
-    order = _sorted(streams, {name: [read for read in draft.reads if read] for name, draft in streams.drafts.items()})
+    order = _sorted(streams)
     exists = _existing(streams, order, findings)
-    live = _live(streams, exists)
+    live = _live(streams.drafts, exists)
     _warn_unread(streams, exists, live, findings)
     return [streams.drafts[name] for name in order if name in live]
 
 
 def _rename(streams: Streams) -> None:
-    for draft in streams.drafts.values():
-        resolved = [(_known(streams, arg), arg) for arg in draft.args]
-        if draft.kind == "merge":
-            spans = [span for span, (ref, _) in zip(draft.spans, resolved, strict=False) if ref is not None]
-            draft.spans = spans
-        draft.args = [ref if ref is not None else "" for ref, _ in resolved]
+    """Let every draft name the values it reads, whatever they were called on the way; "" is nothing."""
+    drafts, aliases = streams.drafts, streams.aliases
+    for draft in drafts.values():
+        for place, arg in enumerate(draft.args):
+            if arg in aliases or arg not in drafts:
+                draft.args[place] = _known(streams, arg) or ""
         if draft.closed is not None:
             draft.closed = _known(streams, draft.closed)
 
@@ -37,54 +37,57 @@ def _known(streams: Streams, name: str) -> Ref:
     return ref if ref is not None and ref in streams.drafts else None
 
 
-def _sorted(streams: Streams, reads_of: dict[str, list[str]]) -> list[str]:
+def _sorted(streams: Streams) -> list[str]:
     """Depth-first order of all drafts, without recursion."""
     order: list[str] = []
-    state: dict[str, int] = {}
+    done: dict[str, bool] = {}
     drafts = streams.drafts
     for root in drafts:
-        if root in state:
+        if root in done:
             continue
-        stack = [(root, iter(reads_of[root]))]
-        state[root] = 1
+        stack = [(root, iter(drafts[root].reads))]
+        done[root] = False
         while stack:
             name, reads = stack[-1]
             for read in reads:
-                seen = state.get(read)
-                if seen == 1:
-                    chain = [entry[0] for entry in stack]
-                    cycle = chain[chain.index(read) :]
-                    raise Fault(
-                        "RS505",
-                        f"streams read each other in a circle: {' ← '.join([*cycle[:4], read])}",
-                        drafts[read].span,
-                        f"`{read}` is made here",
-                        others=[(drafts[name].span, f"`{name}` reads it")],
-                    )
-                if seen is None:
-                    state[read] = 1
-                    stack.append((read, iter(reads_of[read])))
+                finished = done.get(read)
+                if finished is None and read:
+                    done[read] = False
+                    stack.append((read, iter(drafts[read].reads)))
                     break
+                if finished is False:
+                    raise _circle(streams, [entry[0] for entry in stack], read)
             else:
-                state[name] = 2
+                done[name] = True
                 order.append(name)
                 stack.pop()
     return order
+
+
+def _circle(streams: Streams, chain: list[str], read: str) -> Fault:
+    cycle = chain[chain.index(read) :]
+    return Fault(
+        "RS505",
+        f"streams read each other in a circle: {' ← '.join([*cycle[:4], read])}",
+        streams.drafts[read].span,
+        f"`{read}` is made here",
+        others=[(streams.drafts[chain[-1]].span, f"`{chain[-1]}` reads it")],
+    )
 
 
 def _existing(streams: Streams, order: list[str], findings: Findings) -> set[str]:
     exists: set[str] = set()
     for name in order:
         draft = streams.drafts[name]
-        if draft.kind in ("merge", "gather"):
-            keep = [arg in exists for arg in draft.args]
-            draft.spans = [span for span, kept in zip(draft.spans, keep, strict=False) if kept]
-            draft.args = [arg for arg, kept in zip(draft.args, keep, strict=True) if kept]
-            there = bool(draft.args)
-        else:
-            there = all(arg in exists for arg in draft.args) and (not draft.gate or draft.gate in exists)
         if draft.closed is not None and draft.closed not in exists:
             draft.closed = None
+        there = all(arg in exists for arg in draft.args) and (not draft.gate or draft.gate in exists)
+        if not there and draft.kind in ("merge", "gather"):
+            keep = [arg in exists for arg in draft.args]
+            if draft.spans:
+                draft.spans = [span for span, kept in zip(draft.spans, keep, strict=True) if kept]
+            draft.args = [arg for arg, kept in zip(draft.args, keep, strict=True) if kept]
+            there = bool(draft.args)
         if there:
             exists.add(name)
         elif draft.kind == "output":
@@ -99,15 +102,15 @@ def _existing(streams: Streams, order: list[str], findings: Findings) -> set[str
     return exists
 
 
-def _live(streams: Streams, exists: set[str]) -> set[str]:
+def _live(drafts: dict[str, Draft], exists: set[str]) -> set[str]:
     live: set[str] = set()
-    waiting = [name for name, draft in streams.drafts.items() if draft.kind == "output" and name in exists]
+    waiting = [name for name, draft in drafts.items() if draft.kind == "output" and name in exists]
     while waiting:
         name = waiting.pop()
         if name in live:
             continue
         live.add(name)
-        waiting.extend(read for read in streams.drafts[name].reads if read and read not in live)
+        waiting.extend(read for read in drafts[name].reads if read not in live)
     return live
 
 

@@ -39,6 +39,9 @@ COMBINES = ("sum", "one", "mix")
 _NO_NODE = NodeDecl(None, (), None, ())
 
 
+KINDS = ("input", "apply", "gather", "merge", "gate", "route", "output")
+
+
 @dataclass(slots=True)
 class Draft:
     """A value before its op and shape are known."""
@@ -471,10 +474,12 @@ class PlaceBuilder:
         branches = [one for one in choice.branches if one.where is None or self.numbers.truth(one.where, env)]
         draft = self.slots(gate, choice, [f"{name.rsplit('.', 1)[-1]}_{branch.name}" for branch in branches])
         refs: list[str] = []
+        spans: list[Span | None] = []
         for slot, branch in zip(draft.slots, branches, strict=True):
             route = f"{name}_{branch.name}"
             source = self.entering(self.stream(branch.value, self.fresh(route), env), self.fresh(route), branch.span)
             if source is not None:
+                spans.append(branch.span)
                 refs.append(
                     self.add(
                         Draft(
@@ -494,7 +499,7 @@ class PlaceBuilder:
                 )
         if not refs:
             return None
-        return self.add(Draft("merge", name, self.node, refs, env, choice.span, spans=[b.span for b in branches]))
+        return self.add(Draft("merge", name, self.node, refs, env, choice.span, spans=spans))
 
     def gated(self, expr: Binary, name: str, env: dict[str, Any]) -> Ref:
         """`g(x) * e` is `sum by g(x) { e }`."""

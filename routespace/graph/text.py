@@ -176,7 +176,9 @@ class _Writer:
 
     def term(self, part: Op) -> str:
         """A part of a sum, in brackets where it holds together less tightly than `+`."""
-        is_loose = (isinstance(part, Chain) and len(part.parts) > 1) or isinstance(part, Beside) and part.merge == "sum"
+        is_loose = (isinstance(part, Chain) and len(part.parts) > 1) or (
+            isinstance(part, Beside) and part.merge == "sum"
+        )
         return f"({self.op(part)})" if is_loose else self.op(part)
 
     def args(self, leaf: Leaf) -> list[str]:
@@ -192,7 +194,9 @@ class _Writer:
                 shown.append(parameter.name)
             else:
                 is_plain = in_order and (parameter.required or parameter.name == "channels")
-                shown.append(self.value(parameter, value) if is_plain else f"{parameter.name} = {self.value(parameter, value)}")
+                shown.append(
+                    self.value(parameter, value) if is_plain else f"{parameter.name} = {self.value(parameter, value)}"
+                )
         return shown
 
     def value(self, parameter: Parameter, value: Any) -> str:

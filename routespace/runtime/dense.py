@@ -140,7 +140,7 @@ class Merge(nn.Module):
         merger: Merger,
         neutral: float,
         always: tuple[bool, bool],
-        kind: str,
+        ordered: bool,
         shapes: Sequence[tuple[int, Stride]],
     ) -> None:
         super().__init__()

@@ -191,11 +191,12 @@ class Merge(nn.Module):
         merger: Merger,
         neutral: float,
         always: tuple[bool, bool],
-        kind: str,
+        ordered: bool,
         shapes: Sequence[tuple[int, Stride]],
     ) -> None:
         super().__init__()
-        self.merger, self.neutral, self.always, self.kind = merger, neutral, always, kind
+        self.merger, self.neutral, self.always, self.ordered = merger, neutral, always, ordered
+        self.additive = neutral == 0.0 and not ordered
         self.shapes = tuple(shapes)
 
     def forward(self, frame: Frame, *streams: Rows) -> Rows:
@@ -224,7 +225,7 @@ class Merge(nn.Module):
 
     def whole(self, streams: Sequence[Rows], zeros: set[int]) -> list[Tensor] | None:
         """The streams as tensors, if all of them hold the same images in one piece."""
-        if zeros and self.kind != "sum":
+        if zeros and not self.additive:
             return None
         first = streams[0].pieces[0].images if streams[0].pieces else None
         for rows in streams:
@@ -235,19 +236,19 @@ class Merge(nn.Module):
         return [rows.pieces[0].value for rows in streams]
 
     def row(self, frame: Frame, image: int, found: list[tuple[int, Tensor]], streams: Sequence[Rows]) -> Piece:
-        if self.kind == "sum":
+        if self.additive:
             return Piece(self.merger([row for _, row in found]), (image,))
         by_stream = dict(found)
         values: list[Tensor] = []
         for which, (channels, stride) in enumerate(self.shapes):
             if which in by_stream:
                 values.append(by_stream[which])
-            elif self.kind == "concat" or image in streams[which].zeros:
+            elif self.ordered or image in streams[which].zeros:
                 values.append(blank(frame, channels, stride))
         return Piece(self.merger(values), (image,))
 
     def blank(self, frame: Frame) -> Tensor:
-        channels = sum(c for c, _ in self.shapes) if self.kind == "concat" else self.shapes[0][0]
+        channels = sum(c for c, _ in self.shapes) if self.ordered else self.shapes[0][0]
         stride = self.shapes[0][1]
         key = (channels, frame.sizes[stride], frame.dtype, frame.images.device)
         return frame.blanks.constant(key, lambda: blank(frame, channels, stride))
@@ -322,7 +323,7 @@ class Gate(nn.Module):
 
 
 class Route(_Op):
-    """α·op(source) for the images that take the route; for those whose gate is closed what the closed rule passes on."""
+    """α·op(source) for the images that take the route; what the closed rule passes on where the gate is closed."""
 
     def __init__(
         self,

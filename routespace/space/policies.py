@@ -2,5 +2,4 @@
 
 POLICIES = ("live", "init", "budget", "cost")
 LIVE = ("by_route", "by_node", "always")
-BUDGETS = ("square", "hinge", "ratio")
 INITS = ("kaiming", "normal")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from routespace.space.shape import Cost, Shape
@@ -92,6 +91,15 @@ class MergeEntry:
     ordered: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetEntry:
+    """A budget: `loss(ratio, target)` of the ratio of expected to maximum cost; without `targeted` it has no target."""
+
+    name: str
+    loss: str | Callable[..., Any]
+    targeted: bool = True
+
+
 Entry = TypeVar("Entry")
 
 
@@ -129,6 +137,7 @@ class Registry(Generic[Entry]):
 OPS: Registry[OpEntry] = Registry("op")
 ACTIVATIONS: Registry[ActivationEntry] = Registry("activation")
 MERGES: Registry[MergeEntry] = Registry("merge")
+BUDGETS: Registry[BudgetEntry] = Registry("budget")
 
 
 def op(
@@ -202,14 +211,46 @@ def activation(
     return register
 
 
+def merge(
+    name: str,
+    *,
+    neutral: Literal["zero", "minus_infinity"],
+    shape: Callable[[tuple[Shape, ...]], Shape] | None = None,
+    ordered: bool = False,
+    replace: bool = False,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated function of a list of tensors as the merge `name`.
+
+    `neutral` is what a stream that is nothing counts as; an `ordered` merge keeps a place for it (zeros).
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        entry = MergeEntry(name, shape or _first_shape, neutral, lambda: function, ordered)
+        MERGES.add(name, entry, replace=replace)
+        return function
+
+    return register
+
+
+def budget(
+    name: str, *, targeted: bool = True, replace: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated function `(ratio, target) -> loss` (or `(ratio) -> loss`) as the budget `name`."""
+
+    def register(loss: Callable[..., Any]) -> Callable[..., Any]:
+        BUDGETS.add(name, BudgetEntry(name, loss, targeted), replace=replace)
+        return loss
+
+    return register
+
+
+def _first_shape(inputs: tuple[Shape, ...]) -> Shape:
+    return inputs[0]
+
+
 def _same_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
     return inputs[0]
 
 
 def _per_element(args: Args, inputs: tuple[Shape, ...], output: Shape) -> Cost:
     return Cost(activation=output.elements)
-
-
-def half(stride: Fraction, by: int) -> Fraction:
-    """Stride after a step of `by`."""
-    return stride * by

@@ -8,11 +8,13 @@ from itertools import pairwise
 
 from routespace.space.registry import (
     ACTIVATIONS,
+    BUDGETS,
     MERGES,
     OPS,
     ActivationEntry,
     Args,
     BadArgument,
+    BudgetEntry,
     MergeEntry,
     OpEntry,
     Parameter,
@@ -294,6 +296,9 @@ _ACTIVATIONS = (
     ),
 )
 
+_LOSSES = "routespace.budgets"
+for _name, _targeted in (("square", True), ("hinge", True), ("ratio", False)):
+    BUDGETS.add(_name, BudgetEntry(_name, f"{_LOSSES}:{_name}", _targeted))
 for _entry in _STANDARD:
     OPS.add(_entry.name, _entry)
 for _merge in _MERGES:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from routespace.compiler import graph_of
+from routespace.emit import factory
 from routespace.graph.ir import Budget
 from routespace.graph.ledger import bounds
 from routespace.runtime.result import Outcome
+from routespace.space.registry import BUDGETS
 
 
 def budget_loss(module: nn.Module, outcome: Outcome, progress: float) -> Tensor:
@@ -24,8 +26,11 @@ def budget_loss(module: nn.Module, outcome: Outcome, progress: float) -> Tensor:
     if budget is None or expected.shape[0] == 0 or progress < budget.start:
         return expected.sum() * 0.0
     whole = bounds(graph, outcome.size, outcome.routing.cost.convention).most_expected
-    ratio = expected.mean() / whole
-    return ramp(budget, progress) * budget.weight * _shape(budget, ratio)
+    share = expected.mean() / whole
+    entry = BUDGETS[budget.kind]
+    given = (share, budget.target) if entry.targeted else (share,)
+    loss: Tensor = factory(entry.loss)(*given)
+    return ramp(budget, progress) * budget.weight * loss
 
 
 def ramp(budget: Budget, progress: float) -> float:
@@ -35,9 +40,16 @@ def ramp(budget: Budget, progress: float) -> float:
     return 1.0 if budget.ramp == 0 else min(1.0, (progress - budget.start) / budget.ramp)
 
 
-def _shape(budget: Budget, ratio: Tensor) -> Tensor:
-    if budget.kind == "square":
-        return (ratio - budget.target) ** 2
-    if budget.kind == "hinge":
-        return (ratio - budget.target).clamp_min(0.0)
+def square(ratio: Tensor, target: float) -> Tensor:
+    """(ratio - target)²"""
+    return (ratio - target) ** 2
+
+
+def hinge(ratio: Tensor, target: float) -> Tensor:
+    """max(0, ratio - target)"""
+    return (ratio - target).clamp_min(0.0)
+
+
+def ratio(ratio: Tensor) -> Tensor:
+    """The ratio itself."""
     return ratio
