@@ -6,6 +6,7 @@ The public verbs. Importing this package does not import torch; the first verb t
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ __all__ = [
     "build",
     "compile",
     "convention",
+    "example",
     "forcing",
     "format",
     "freeze",
@@ -87,6 +89,19 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+
+def example(name: str) -> Path:
+    """Path of the example space `name` that comes with the package.
+
+    >>> example("segmentation").name
+    'segmentation.route'
+    """
+    folder = Path(__file__).parent / "examples"
+    known = sorted(path.stem for path in folder.glob("*.route"))
+    if name not in known:
+        raise KeyError(f"there is no example `{name}`; there are {', '.join(known)}")
+    return folder / f"{name}.route"
 
 
 def __getattr__(name: str) -> Any:
