@@ -72,10 +72,22 @@ def _windows(line: str, marks: list[Mark], width: int) -> Iterator[tuple[str, li
     if is_whole or all(mark.end < len(columns) for mark in marks):
         yield text, _rows(marks, columns, 0)
         return
+    start = _window_start(line, marks[0].start)
+    text, columns, _ = _shown(line, start, width)
+    if len(marks) == 1 or all(mark.end - start < len(columns) for mark in marks):
+        yield text, _rows(marks, columns, start)
+        return
     for mark in marks:
-        start = max(0, mark.start - _BEFORE)
-        text, columns, _ = _shown(line, start, width)
-        yield text, _rows([mark], columns, start)
+        yield from _windows(line, [mark], width)
+
+
+def _window_start(line: str, at: int) -> int:
+    """The first character to show for a mark at character `at`."""
+    columns = 0
+    while at > 0 and columns < _BEFORE:
+        at -= 1
+        columns += _TAB if line[at : at + 1] == "\t" else _width(line[at : at + 1] or " ")
+    return at
 
 
 def _rows(marks: list[Mark], columns: list[int], start: int) -> list[tuple[str, str]]:
@@ -113,7 +125,8 @@ def _shown(line: str, start: int, width: int) -> tuple[str, list[int], bool]:
             return "".join(pieces) + "…", columns, False
         pieces.append(text)
     columns.append(column)
-    return "".join(pieces), columns, True
+    is_whole = start + len(columns) > len(line)
+    return "".join(pieces) + "…" * (not is_whole), columns, is_whole
 
 
 def _visible(char: str, column: int) -> str:

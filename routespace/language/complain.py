@@ -42,7 +42,7 @@ def complain(findings: Findings, trouble: Trouble) -> int:
 def _bad_token(findings: Findings, trouble: Trouble) -> int | None:
     tokens, index, kind = trouble.tokens, trouble.index, trouble.kind
     if kind == BAD_NUMBER:
-        message = f"this number is too long: at most {MAX_DIGITS} digits, and below 1e308"
+        message = f"this number is too long or too large: at most {MAX_DIGITS} digits, and below 1.8e308"
         findings.add("RS108", message, trouble.span())
         return index
     if kind != BAD:
@@ -159,16 +159,27 @@ def _side_by_side(findings: Findings, trouble: Trouble) -> int | None:
         return None
     if tokens.kinds[index - 1] not in _VALUE_ENDS or tokens.starts_line(index, trouble.text):
         return None
-    left, right = short(tokens.texts[index - 1]), trouble.word
-    pair = f"{left} * {right}" if tokens.kinds[index - 1] == "NUMBER" else f"{left} | {right}"
+    if "COMMA" in trouble.expected and tokens.kinds[index + 1] == "EQUAL":
+        findings.add("RS112", f"a comma is missing before `{trouble.word}`", trouble.span())
+        return index
     findings.add(
         "RS112",
-        f"an operator is missing before `{right}`",
+        f"an operator is missing before `{trouble.word}`",
         trouble.span(),
-        others=[(trouble.span(index - 1), f"`{left}` ends an expression")],
-        help=f"write `{pair}`" if trouble.kind in ("NAME", "NUMBER") else None,
+        others=[(trouble.span(index - 1), f"`{short(tokens.texts[index - 1])}` ends an expression")],
+        help=_joined(tokens.kinds[index - 1], short(tokens.texts[index - 1]), trouble),
     )
     return index
+
+
+def _joined(kind: str, left: str, trouble: Trouble) -> str:
+    """How the token and the one before it, of `kind`, can be put together."""
+    kinds = {kind, trouble.kind}
+    if kinds == {"NAME"}:
+        return f"write `{left} | {trouble.word}`"
+    if kinds == {"NAME", "NUMBER"}:
+        return f"write `{left} * {trouble.word}`"
+    return "`|` pipes, `+` adds, `*` multiplies"
 
 
 def _unexpected(findings: Findings, trouble: Trouble) -> int:
@@ -187,7 +198,7 @@ def _advice(trouble: Trouble) -> str | None:
         return "`==` compares, `=` names"
     if kind == "EQUALS" and "EQUAL" in trouble.expected:
         return "`=` names, `==` compares"
-    if kind == "EQUAL" and trouble.index == trouble.begin + 1:
+    if kind == "EQUAL" and trouble.index == trouble.begin + 1 and tokens.kinds[trouble.begin] == "NAME":
         return "a policy is its name and its value, without `=`; `let` names a number, `op` an operation"
     if kind == "CLOSED" and tokens.starts_line(trouble.index, trouble.text):
         return "`closed` stands on the line of the `}` it belongs to"

@@ -49,8 +49,7 @@ class Recovery:
             complain.too_deep(self.findings, span)
             return self._fall_back(rows, values, firsts, index, again)
         expected = [kind for kind in list(rows[-1]) if kind.__class__ is str and _accepts(rows, [kind])]
-        foothold = next(at for at in reversed(range(len(rows))) if rows[at]["ERROR"] is not None)
-        begin = firsts[foothold] if foothold < len(firsts) else index
+        foothold, begin = self._foothold(rows, firsts, index)
         if not again:
             if self._correct_keyword(index, expected):
                 return index
@@ -75,6 +74,26 @@ class Recovery:
                 tokens.splice(index, found[0], [STOP, *found[1]])
                 return index
         return self._fall_back(rows, values, firsts, at, again)
+
+    def _foothold(self, rows: list[Row], firsts: list[int], index: int) -> tuple[int, int]:
+        """Where in the stacks the statement begins that token `index` is in, and with which token."""
+        for at in reversed(range(len(rows))):
+            begin = firsts[at] if at < len(firsts) else index
+            if rows[at]["ERROR"] is not None and self._is_within(begin, index):
+                return at, begin
+        return 0, 0
+
+    def _is_within(self, begin: int, index: int) -> bool:
+        """Whether no bracket that was open before token `begin` is closed before token `index`."""
+        tokens, level = self.tokens, 0
+        for at in range(begin, index):
+            if tokens.kinds[at] in OPENERS:
+                level += not tokens.is_loose(at)
+            elif tokens.kinds[at] in CLOSER_TO_OPENER and not tokens.is_loose(at):
+                level -= 1
+            if level < 0:
+                return False
+        return True
 
     def _fall_back(self, rows: list[Row], values: list[Any], firsts: list[int], index: int, again: bool) -> int:
         """Find the innermost foothold from which reading can go on behind token `index`."""

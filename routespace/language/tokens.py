@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import accumulate, compress
+from math import isinf
 
 from routespace.diagnostics.source import Span
 from routespace.space.expr import Comment
@@ -70,7 +71,7 @@ class _Kinds(dict[str, str]):
 
     def __missing__(self, text: str) -> str:
         kind = next((name for name, pattern in self.patterns if pattern.fullmatch(text)), BAD)
-        if kind == "NUMBER" and (len(text) > MAX_DIGITS or float(text) == float("inf")):
+        if kind == "NUMBER" and (len(text) > MAX_DIGITS or (not text.isdecimal() and isinf(float(text)))):
             kind = BAD_NUMBER
         self[text] = kind
         return kind

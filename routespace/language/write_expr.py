@@ -116,34 +116,29 @@ class ExprWriter(Writer):
         """`a | b | c`, the signs at the beginning of lines two columns before the first part."""
         column = self.column
         margin = column if in_brackets or column < 2 else column - 2
-        height = len(self.lines)
         for at, (part, level) in enumerate(parts):
             rest = tail if at == len(parts) - 1 else 0
             if at:
                 before = parts[at - 1][0]
                 is_long = not self.must_break(part) and not self.fits(f" {sign} {self.flat.expr(part, level)}", rest)
-                is_tall = len(self.lines) > height
                 has_comment = self.end_line(end_of(before), start_of(part), margin)
-                if has_comment or is_long or is_tall or self._is_split(before, part):
+                if has_comment or is_long or self._is_split(before, part):
                     self.begin_line(margin)
                     self.put(f"{sign} ")
                 else:
                     self.put(f" {sign} ")
-                height = len(self.lines)
             self.expr(part, level, rest)
 
     def _conditional(self, expr: If, level: int, tail: int) -> None:
         column = self.column
         while True:
-            height = len(self.lines)
             self.expr(expr.value, PIPE)
             self.put(" if ")
             self.expr(expr.condition, PIPE)
             rest = expr.otherwise
             is_long = not self.must_break(rest) and not self.fits(f" else {self.flat.expr(rest, level)}", tail)
-            is_tall = len(self.lines) > height
             has_comment = self.end_line(end_of(expr.condition), start_of(rest), column)
-            if has_comment or is_long or is_tall or self._is_split(expr.condition, rest):
+            if has_comment or is_long or self._is_split(expr.condition, rest):
                 self.begin_line(column)
                 self.put("else ")
             else:
