@@ -115,7 +115,7 @@ def random_state(graph: RouteGraph, seed: int, tilt: float = 0.0) -> State:
 
 def _random(kind: str, like: Tensor, generator: torch.Generator) -> Tensor:
     if not like.is_floating_point():
-        return like.clone()
+        return torch.zeros_like(like)
     noise = torch.randn(like.shape, generator=generator, dtype=torch.float64)
     if kind == "running_var":
         return 0.5 + noise.abs()

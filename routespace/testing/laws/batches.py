@@ -15,7 +15,7 @@ def images_stand_alone(subject: Subject, forms: tuple[Form, ...] = ("dense", "sp
     images = subject.case.images
     order = torch.arange(len(images)).flip(0)
     for form in forms:
-        whole = _results(subject, subject.run(form))
+        whole = _results(subject, subject.outcome(form))
         turned = _results(subject, subject.run(form, images[order]))
         _same(subject, f"{form}, turned round", {name: x[order] for name, x in whole.items()}, turned)
         for image in range(len(images)):
@@ -50,7 +50,7 @@ def replay_is_exact(subject: Subject, forms: tuple[Form, ...] = FORMS) -> None:
     """Replaying the routing that a form recorded gives that form's output bit by bit, and the same weights."""
     for form in forms:
         module = subject.form(form)
-        first = subject.run(form)
+        first = subject.outcome(form)
         with torch.no_grad(), replaying(module, first.routing):
             second = module(subject.case.images)
         for key, output in subject.outputs(first).items():

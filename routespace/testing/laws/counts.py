@@ -7,12 +7,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from routespace.runtime.control import forcing
 from routespace.testing.laws.skip import random_weights
-from routespace.testing.laws.subject import FORMS, Form, Subject, distance
+from routespace.testing.laws.subject import Form, Subject, distance
 
 
-def executed_is_counted(subject: Subject, forms: tuple[Form, ...] = FORMS) -> None:
+def executed_is_counted(subject: Subject, forms: tuple[Form, ...] = ()) -> None:
     """Executed multiply-adds are those that torch's own counter saw; they exceed the hard cost in dense only."""
-    for form in forms:
+    for form in forms or subject.turn(subject.case.image_seed):
         module = subject.form(form)
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             cost = module(subject.case.images).routing.cost.under("macs")
@@ -33,10 +33,10 @@ def _is_exact(subject: Subject, form: str, hard: float, executed: float) -> None
         raise subject.fail("executed is counted", f"{form} executed {executed:.0f} where the hard cost is {hard:.0f}")
 
 
-def expected_is_hard_when_decided(subject: Subject, forms: tuple[Form, ...] = FORMS) -> None:
+def expected_is_hard_when_decided(subject: Subject, forms: tuple[Form, ...] = ()) -> None:
     """With every gate forced to 0 or 1, the expected cost is the hard cost."""
     forced = random_weights(subject.graph, subject.case.image_seed)
-    for form in forms:
+    for form in forms or subject.turn(subject.case.weight_seed):
         module = subject.form(form)
         with torch.no_grad(), forcing(module, forced):
             cost = module(subject.case.images).routing.cost.under("macs")

@@ -131,8 +131,7 @@ def random_weights(graph: RouteGraph, seed: int) -> dict[str, dict[str, float]]:
 
 
 def _delivers_nothing(subject: Subject, weights: Mapping[str, Mapping[str, float]]) -> bool:
-    with torch.no_grad():
-        result = Oracle(subject.graph, subject.case.state).run(subject.case.images, weights)
+    result = subject.ask(weights)
     present = result.present
     return any(
         decision is not None and decision.is_open(route.index) and not present[route.source][image]

@@ -1,8 +1,11 @@
-"""What a law looks at: one case, its compiled forms and what the oracle says about it, each made once."""
+"""What a law looks at: one case, its compiled forms and what the oracle says about it, each made once.
+
+`form` and `outcome` of a subject remember what they made; `run` runs again.
+"""
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -13,6 +16,7 @@ from routespace.graph.ir import RouteGraph
 from routespace.runtime.result import Outcome
 from routespace.testing.cases import Case
 from routespace.testing.oracle import Oracle, OracleResult
+from routespace.testing.oracle.evaluate import Forced
 
 Form = Literal["dense", "sparse", "export"]
 FORMS: tuple[Form, ...] = ("dense", "sparse", "export")
@@ -33,19 +37,45 @@ class Subject:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self.form = lru_cache(maxsize=None)(self._form)
+        self._forms: dict[tuple[Form, torch.dtype], fx.GraphModule] = {}
+        self._outcomes: dict[Form, Outcome] = {}
 
     @property
     def graph(self) -> RouteGraph:
         return self.case.graph
 
     @cached_property
-    def oracle(self) -> OracleResult:
-        """The oracle's result in float64."""
-        with torch.no_grad():
-            return Oracle(self.graph, self.case.state).run(self.case.images)
+    def evaluator(self) -> Oracle:
+        """The oracle in float64, in inference mode."""
+        return Oracle(self.graph, self.case.state)
 
-    def _form(self, form: Form, dtype: torch.dtype = torch.float64) -> fx.GraphModule:
+    @cached_property
+    def oracle(self) -> OracleResult:
+        """The oracle's result for the images of the case."""
+        return self.ask()
+
+    def ask(self, forced: Forced | None = None) -> OracleResult:
+        """The oracle's result with gates forced."""
+        with torch.no_grad():
+            return self.evaluator.run(self.case.images, forced)
+
+    def turn(self, seed: int) -> tuple[Form, ...]:
+        """One form; which it is depends on the seed, so that many cases ask all of them."""
+        return (FORMS[seed % len(FORMS)],)
+
+    def form(self, form: Form, dtype: torch.dtype = torch.float64) -> fx.GraphModule:
+        """The space compiled to `form`, with the weights of the case in `dtype`."""
+        if (form, dtype) not in self._forms:
+            self._forms[form, dtype] = self._compiled(form, dtype)
+        return self._forms[form, dtype]
+
+    def outcome(self, form: Form) -> Outcome:
+        """What the form makes of the images of the case in float64."""
+        if form not in self._outcomes:
+            self._outcomes[form] = self.run(form)
+        return self._outcomes[form]
+
+    def _compiled(self, form: Form, dtype: torch.dtype) -> fx.GraphModule:
         module = compile_space(self.graph, form=form).to(dtype)
         module.load_state_dict(self.case.state, strict=True)
         return module.eval()

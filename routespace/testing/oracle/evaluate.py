@@ -46,13 +46,14 @@ def leaf_module(leaf: Leaf) -> nn.Module:
 
 
 def graph_modules(graph: RouteGraph) -> dict[str, nn.Module]:
-    """Fresh leaf modules of `graph` by the name they have in the state dict."""
+    """Leaf modules of `graph` by the name they have in the state dict, with nothing in their weights yet."""
     made: dict[str, nn.Module] = {}
-    for value in graph.values:
-        found = op_of(value)
-        if found is not None:
-            made.update((path, leaf_module(leaf)) for path, leaf in leaf_paths(*found))
-    return made
+    with torch.device("meta"):
+        for value in graph.values:
+            found = op_of(value)
+            if found is not None:
+                made.update((path, leaf_module(leaf)) for path, leaf in leaf_paths(*found))
+    return {path: module.to_empty(device="cpu") for path, module in made.items()}
 
 
 class Evaluation:
