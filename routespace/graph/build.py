@@ -6,6 +6,10 @@ from typing import Any
 
 from routespace.diagnostics import Findings
 from routespace.diagnostics.collector import collector_paused
+from routespace.graph.arguments import fill
+from routespace.graph.choices import clause
+from routespace.graph.draft import KINDS, Draft, Streams
+from routespace.graph.expand import PlaceBuilder, output_drafts
 from routespace.graph.fault import Fault
 from routespace.graph.ir import (
     IDENTITY,
@@ -23,12 +27,11 @@ from routespace.graph.ir import (
     Value,
 )
 from routespace.graph.numbers import Numbers
-from routespace.graph.ops import IMAGE_STRIDE, Resolver, check_merge, fill
+from routespace.graph.ops import IMAGE_STRIDE, Resolver, check_merge
 from routespace.graph.places import places_of, resolve_axes
 from routespace.graph.policies import resolve_policies
 from routespace.graph.scope import Scope
 from routespace.graph.settle import settle
-from routespace.graph.streams import KINDS, Draft, PlaceBuilder, Streams, clause, output_drafts
 from routespace.space.expr import Call, GateDecl, Name
 from routespace.space.model import Space
 from routespace.space.names import check_space
@@ -234,7 +237,7 @@ class _Concrete:
 
             raise Fault("RS209", f"unknown activation `{name}`", value.span, help=did_you_mean(name, ACTIVATIONS))
         args = value.args if isinstance(value, Call) else ()
-        filled = fill(name, entry.parameters, args, {}, self.resolver, value.span)
+        filled = fill(name, entry.parameters, args, {}, self.numbers, value.span)
         return name, tuple(filled.items())
 
     def _start(self, template: GateDecl, body: Op, name: str, args: tuple[tuple[str, Any], ...]) -> float | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from routespace.diagnostics import Span, did_you_mean
+from routespace.graph.arguments import fill
 from routespace.graph.fault import Fault
 from routespace.graph.ir import Beside, Chain, Leaf, Op
 from routespace.graph.numbers import Env, Numbers
@@ -29,8 +29,8 @@ from routespace.space.expr import (
     Sum,
     Unary,
 )
-from routespace.space.registry import MERGES, OPS, BadArgument, OpEntry, Parameter
-from routespace.space.shape import Shape, Stride, exact
+from routespace.space.registry import MERGES, OPS, BadArgument, OpEntry
+from routespace.space.shape import Shape, Stride
 
 DEEPEST = 40
 IMAGE_STRIDE = 1
@@ -251,7 +251,7 @@ class Resolver:
         self, entry: OpEntry, args: tuple[Arg, ...], env: Env, inputs: tuple[Shape, ...], span: Span | None
     ) -> tuple[Op, Shape]:
         """A registered op with its arguments checked against its signature."""
-        filled = fill(entry.name, entry.parameters, args, env, self, span)
+        filled = fill(entry.name, entry.parameters, args, env, self.numbers, span)
         op = Leaf(entry.name, tuple(filled.items()), tuple(shape.channels for shape in inputs), span)
         return op, leaf_shape(op, inputs, self.sizes)
 
@@ -291,101 +291,8 @@ def check_merge(merge: str, shapes: tuple[Shape, ...], spans: list[Span | None],
         )
 
 
-def fill(
-    name: str,
-    parameters: tuple[Parameter, ...],
-    args: tuple[Arg, ...],
-    env: Env,
-    resolver: Resolver,
-    span: Span | None,
-) -> dict[str, Any]:
-    """Arguments of a registered name by its signature, defaults filled in; `Fault` RS309/RS311 otherwise."""
-    by_name = {parameter.name: parameter for parameter in parameters}
-    positional = [parameter for parameter in parameters if parameter.kind != "flag"]
-    given: dict[str, Any] = {}
-    place = 0
-    for arg in args:
-        value = arg.value
-        if arg.mode is not None:
-            raise Fault("RS602", "arguments split by mode are not supported yet", arg.span or span)
-        if arg.name is None and isinstance(value, Name) and value.id in by_name and by_name[value.id].kind == "flag":
-            given[value.id] = True
-            continue
-        if arg.name is None:
-            if place >= len(positional):
-                raise Fault(
-                    "RS309",
-                    f"too many arguments for `{name}`",
-                    arg.span or value.span or span,
-                    help=_usage(name, parameters),
-                )
-            parameter = positional[place]
-            place += 1
-        elif arg.name in by_name:
-            parameter = by_name[arg.name]
-        else:
-            raise Fault(
-                "RS309",
-                f"`{name}` has no argument `{arg.name}`",
-                arg.span or span,
-                help=did_you_mean(arg.name, by_name) or _usage(name, parameters),
-            )
-        if parameter.name in given:
-            raise Fault("RS309", f"`{parameter.name}` is given twice", arg.span or span)
-        given[parameter.name] = _argument(name, parameter, value, env, resolver)
-    for parameter in parameters:
-        if parameter.required and parameter.name not in given:
-            raise Fault("RS309", f"`{name}` needs `{parameter.name}`", span, help=_usage(name, parameters))
-    return {parameter.name: given.get(parameter.name, parameter.default) for parameter in parameters}
-
-
-def _argument(name: str, parameter: Parameter, value: Expr, env: Env, resolver: Resolver) -> Any:
-    numbers = resolver.numbers
-    if parameter.kind == "word":
-        if isinstance(value, Name) and (not parameter.words or value.id in parameter.words):
-            return value.id
-        raise Fault("RS311", f"`{parameter.name}` of `{name}` is one of {', '.join(parameter.words)}", value.span)
-    if parameter.kind == "flag":
-        return numbers.truth(value, env)
-    if parameter.kind == "scale":
-        return _stride(name, value, env, resolver)
-    result = numbers.integer(value, env) if parameter.kind == "integer" else numbers.number(value, env)
-    if parameter.least is not None and result < parameter.least:
-        raise Fault(
-            "RS311", f"`{parameter.name}` of `{name}` is {result}; at least {parameter.least:g} is needed", value.span
-        )
-    if parameter.kind == "integer" and result > 2**20:
-        raise Fault("RS311", f"`{parameter.name}` of `{name}` is {result}; at most 2^20 is sensible", value.span)
-    return float(result) if isinstance(result, Fraction) and name != "resize" else result
-
-
-def _stride(name: str, value: Expr, env: Env, resolver: Resolver) -> Stride:
-    """Stride of the scale that an index on the axis with a `stride` names."""
-    attribute = resolver.scope.attributes.get("stride")
-    if attribute is None:
-        raise Fault("RS312", f"`{name}(to = …)` needs an axis `with stride = …`", value.span)
-    axis = resolver.scope.axis(attribute[0].name, value.span)
-    ordinal = resolver.numbers.integer(value, env)
-    if ordinal not in axis:
-        raise Fault(
-            "RS501",
-            f"index {ordinal} is off the axis `{axis.name}`",
-            value.span,
-            others=[(axis.declaration.span, f"it runs from {axis.low} to {axis.high}")],
-        )
-    stride = exact(resolver.numbers.number(attribute[1], {axis.name: ordinal}))
-    if stride <= 0:
-        raise Fault("RS313", f"the stride of `{axis.label(ordinal)}` is {stride}", attribute[1].span)
-    return stride
-
-
 def _ceil(size: tuple[int, int], stride: Stride) -> tuple[int, int]:
     return max(1, -(-size[0] // stride)), max(1, -(-size[1] // stride))
-
-
-def _usage(name: str, parameters: tuple[Parameter, ...]) -> str:
-    shown = ", ".join(one.name if one.required or one.kind == "flag" else f"{one.name} = …" for one in parameters)
-    return f"it is written `{name}({shown})`"
 
 
 def _what(expr: Expr) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from routespace.diagnostics import Findings
+from routespace.graph.draft import Draft, Ref, Streams
 from routespace.graph.fault import Fault
-from routespace.graph.streams import Draft, Ref, Streams
 
 
 def settle(streams: Streams, findings: Findings) -> list[Draft]:

@@ -1,0 +1,105 @@
+"""Arguments of registered names, checked against their signatures."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from routespace.diagnostics import Span, did_you_mean
+from routespace.graph.fault import Fault
+from routespace.graph.numbers import Env, Numbers
+from routespace.space.expr import Arg, Expr, Name
+from routespace.space.registry import Parameter
+from routespace.space.shape import Stride, exact
+
+
+def fill(
+    name: str,
+    parameters: tuple[Parameter, ...],
+    args: tuple[Arg, ...],
+    env: Env,
+    numbers: Numbers,
+    span: Span | None,
+) -> dict[str, Any]:
+    """Arguments of a registered name by its signature, defaults filled in; `Fault` RS309/RS311 otherwise."""
+    by_name = {parameter.name: parameter for parameter in parameters}
+    positional = [parameter for parameter in parameters if parameter.kind != "flag"]
+    given: dict[str, Any] = {}
+    place = 0
+    for arg in args:
+        value = arg.value
+        if arg.mode is not None:
+            raise Fault("RS602", "arguments split by mode are not supported yet", arg.span or span)
+        if arg.name is None and isinstance(value, Name) and value.id in by_name and by_name[value.id].kind == "flag":
+            given[value.id] = True
+            continue
+        if arg.name is None:
+            if place >= len(positional):
+                raise Fault(
+                    "RS309",
+                    f"too many arguments for `{name}`",
+                    arg.span or value.span or span,
+                    help=_usage(name, parameters),
+                )
+            parameter = positional[place]
+            place += 1
+        elif arg.name in by_name:
+            parameter = by_name[arg.name]
+        else:
+            raise Fault(
+                "RS309",
+                f"`{name}` has no argument `{arg.name}`",
+                arg.span or span,
+                help=did_you_mean(arg.name, by_name) or _usage(name, parameters),
+            )
+        if parameter.name in given:
+            raise Fault("RS309", f"`{parameter.name}` is given twice", arg.span or span)
+        given[parameter.name] = _argument(name, parameter, value, env, numbers)
+    for parameter in parameters:
+        if parameter.required and parameter.name not in given:
+            raise Fault("RS309", f"`{name}` needs `{parameter.name}`", span, help=_usage(name, parameters))
+    return {parameter.name: given.get(parameter.name, parameter.default) for parameter in parameters}
+
+
+def _argument(name: str, parameter: Parameter, value: Expr, env: Env, numbers: Numbers) -> Any:
+    if parameter.kind == "word":
+        if isinstance(value, Name) and (not parameter.words or value.id in parameter.words):
+            return value.id
+        raise Fault("RS311", f"`{parameter.name}` of `{name}` is one of {', '.join(parameter.words)}", value.span)
+    if parameter.kind == "flag":
+        return numbers.truth(value, env)
+    if parameter.kind == "scale":
+        return _stride(name, value, env, numbers)
+    result = numbers.integer(value, env) if parameter.kind == "integer" else numbers.number(value, env)
+    if parameter.least is not None and result < parameter.least:
+        raise Fault(
+            "RS311", f"`{parameter.name}` of `{name}` is {result}; at least {parameter.least:g} is needed", value.span
+        )
+    if parameter.kind == "integer" and result > 2**20:
+        raise Fault("RS311", f"`{parameter.name}` of `{name}` is {result}; at most 2^20 is sensible", value.span)
+    return float(result) if isinstance(result, Fraction) and name != "resize" else result
+
+
+def _stride(name: str, value: Expr, env: Env, numbers: Numbers) -> Stride:
+    """Stride of the scale that an index on the axis with a `stride` names."""
+    attribute = numbers.scope.attributes.get("stride")
+    if attribute is None:
+        raise Fault("RS312", f"`{name}(to = …)` needs an axis `with stride = …`", value.span)
+    axis = numbers.scope.axis(attribute[0].name, value.span)
+    ordinal = numbers.integer(value, env)
+    if ordinal not in axis:
+        raise Fault(
+            "RS501",
+            f"index {ordinal} is off the axis `{axis.name}`",
+            value.span,
+            others=[(axis.declaration.span, f"it runs from {axis.low} to {axis.high}")],
+        )
+    stride = exact(numbers.number(attribute[1], {axis.name: ordinal}))
+    if stride <= 0:
+        raise Fault("RS313", f"the stride of `{axis.label(ordinal)}` is {stride}", attribute[1].span)
+    return stride
+
+
+def _usage(name: str, parameters: tuple[Parameter, ...]) -> str:
+    shown = ", ".join(one.name if one.required or one.kind == "flag" else f"{one.name} = …" for one in parameters)
+    return f"it is written `{name}({shown})`"

@@ -1,0 +1,229 @@
+"""Gates and choices of one node: `send`, `sum by` and `gate * stream`."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from routespace.diagnostics import Span, did_you_mean
+from routespace.graph.draft import Draft, Ref
+from routespace.graph.fault import Fault
+from routespace.space.expr import Binary, Call, Choice, Clause, Expr, GateDecl, Name
+
+if TYPE_CHECKING:
+    from routespace.graph.expand import PlaceBuilder
+
+COMBINES = ("sum", "one", "mix")
+
+
+class Choices:
+    """Builds the gates and routes of the node that `builder` builds."""
+
+    def __init__(self, builder: PlaceBuilder) -> None:
+        self.builder = builder
+        self.scope, self.numbers = builder.scope, builder.numbers
+
+    def gate(self, expr: Expr, name: str) -> str:
+        """An instance of a gate template reading a stream; a name stands for an instance made before."""
+        if isinstance(expr, Name):
+            if expr.id in self.builder.gates:
+                return self.builder.gates[expr.id]
+            if expr.id in self.scope.gates:
+                raise Fault("RS315", f"gate `{expr.id}` reads a stream", expr.span, help=f"write `{expr.id}(x)`")
+            raise Fault(
+                "RS206",
+                f"unknown gate `{expr.id}`",
+                expr.span,
+                help=did_you_mean(expr.id, [*self.builder.gates, *self.scope.gates]),
+            )
+        if not isinstance(expr, Call):
+            raise Fault("RS315", "a gate is needed here", expr.span, help="write `GATE(stream)`")
+        template = self.scope.gates.get(expr.name)
+        if template is None:
+            raise Fault(
+                "RS206", f"unknown gate `{expr.name}`", expr.span, help=did_you_mean(expr.name, self.scope.gates)
+            )
+        if template.granularity != "image":
+            raise Fault(
+                "RS602",
+                f"gates per {template.granularity} are not supported yet",
+                template.span,
+                help="write `per image`",
+            )
+        if not expr.args or expr.args[0].name is not None:
+            raise Fault("RS315", f"gate `{expr.name}` reads a stream", expr.span, help=f"write `{expr.name}(x)`")
+        env: dict[str, Any] = dict(self.builder.place.env)
+        for parameter, arg in itertools.zip_longest(template.params, expr.args[1:]):
+            if parameter is None:
+                raise Fault("RS309", f"too many arguments for gate `{expr.name}`", arg.span)
+            value = arg.value if arg is not None else parameter.default
+            if value is None:
+                raise Fault("RS309", f"gate `{expr.name}` needs `{parameter.name}`", expr.span)
+            env[parameter.name] = (
+                value
+                if isinstance(value, Name) and not self.numbers.is_number(value.id)
+                else (self.numbers.value(value, self.builder.place.env))
+            )
+        source = self.builder.entering(
+            self.builder.stream(expr.args[0].value, self.builder.fresh(name), self.builder.place.env),
+            self.builder.fresh(name),
+            expr.span,
+        )
+        if source is None:
+            raise Fault(
+                "RS506",
+                f"the gate of `{self.builder.node}` reads nothing: no stream ever arrives there",
+                expr.span,
+                others=[(self.builder.place.declaration.span, "at this node")],
+            )
+        return self.builder.add(Draft("gate", name, self.builder.node, [source], env, expr.span, template=template))
+
+    def gate_name(self) -> str:
+        name = f"{self.builder.node}.gate"
+        while name in self.builder.streams.drafts:
+            name = self.builder.fresh(f"{self.builder.node}.gate")
+        return name
+
+    def slots(self, gate: str, choice: Choice, names: list[str]) -> Draft:
+        draft = self.builder.streams.drafts[gate]
+        if not draft.slots:
+            draft.slots = names
+        elif len(draft.slots) != len(names):
+            raise Fault(
+                "RS316",
+                f"gate `{gate}` decides over {len(draft.slots)} branches elsewhere and {len(names)} here",
+                choice.span,
+                others=[(draft.span, "this gate")],
+            )
+        if choice.below is not None:
+            draft.below = float(self.numbers.number(choice.below, self.builder.place.env))
+        return draft
+
+    def send(self, choice: Choice) -> None:
+        gate = self.gate(choice.gate, self.gate_name())
+        source_expr = choice.source
+        assert source_expr is not None
+        source = self.builder.entering(
+            self.builder.stream(source_expr, self.builder.fresh(f"{self.builder.node}.source"), self.builder.place.env),
+            self.builder.fresh(f"{self.builder.node}.source"),
+            source_expr.span,
+        )
+        if source is None:
+            raise Fault("RS506", f"nothing is ever sent by `{self.builder.node}`", choice.span)
+        branches = [
+            branch
+            for branch in choice.branches
+            if branch.where is None or self.numbers.truth(branch.where, self.builder.place.env)
+        ]
+        draft = self.slots(gate, choice, [branch.name for branch in branches])
+        for slot, branch in zip(draft.slots, branches, strict=True):
+            self.builder.add(
+                Draft(
+                    "route",
+                    f"{self.builder.node}.{branch.name}",
+                    self.builder.node,
+                    [source],
+                    self.builder.place.env,
+                    branch.span,
+                    branch.value,
+                    gate=gate,
+                    slot=slot,
+                    closed=self.closed(choice, branch.name),
+                )
+            )
+
+    def closed(self, choice: Choice, branch: str) -> Ref:
+        for rule in choice.closed:
+            if rule.branch is not None and rule.branch not in {one.name for one in choice.branches}:
+                raise Fault(
+                    "RS207",
+                    f"`closed {rule.branch}` names no branch of this choice",
+                    rule.span,
+                    help=did_you_mean(rule.branch, [one.name for one in choice.branches]),
+                )
+            if rule.branch in (None, branch) and not (isinstance(rule.value, Name) and rule.value.id == "nothing"):
+                name = f"{self.builder.node}.closed"
+                return self.builder.entering(
+                    self.builder.stream(rule.value, self.builder.fresh(name), self.builder.place.env),
+                    self.builder.fresh(name),
+                    rule.span,
+                )
+        return None
+
+    def choice(self, choice: Choice, name: str, env: dict[str, Any]) -> Ref:
+        if choice.combine != "sum":
+            known = choice.combine in COMBINES
+            raise Fault(
+                "RS602" if known else "RS208",
+                f"choices by `{choice.combine}` are not supported yet"
+                if known
+                else f"unknown choice `{choice.combine}`",
+                choice.span,
+                help="`sum by` and `send … by` are there"
+                if known
+                else did_you_mean(choice.combine, (*COMBINES, "send")),
+            )
+        gate = self.gate(choice.gate, self.gate_name())
+        branches = [one for one in choice.branches if one.where is None or self.numbers.truth(one.where, env)]
+        draft = self.slots(gate, choice, [f"{name.rsplit('.', 1)[-1]}_{branch.name}" for branch in branches])
+        refs: list[str] = []
+        spans: list[Span | None] = []
+        for slot, branch in zip(draft.slots, branches, strict=True):
+            route = f"{name}_{branch.name}"
+            source = self.builder.entering(
+                self.builder.stream(branch.value, self.builder.fresh(route), env),
+                self.builder.fresh(route),
+                branch.span,
+            )
+            if source is not None:
+                spans.append(branch.span)
+                refs.append(
+                    self.builder.add(
+                        Draft(
+                            "route",
+                            route,
+                            self.builder.node,
+                            [source],
+                            env,
+                            branch.span,
+                            None,
+                            gate=gate,
+                            slot=slot,
+                            closed=self.closed(choice, branch.name),
+                            sends=False,
+                        )
+                    )
+                )
+        if not refs:
+            return None
+        return self.builder.add(Draft("merge", name, self.builder.node, refs, env, choice.span, spans=spans))
+
+    def gated(self, expr: Binary, name: str, env: dict[str, Any]) -> Ref:
+        """`g(x) * e` is `sum by g(x) { e }`."""
+        gate = self.gate(expr.left, self.gate_name())
+        slot = name.rsplit(".", 1)[-1]
+        draft = self.slots(gate, Choice("sum", expr.left, (), span=expr.span), [slot])
+        source = self.builder.entering(
+            self.builder.stream(expr.right, self.builder.fresh(name), env), self.builder.fresh(name), expr.span
+        )
+        if source is None:
+            return None
+        return self.builder.add(
+            Draft(
+                "route",
+                name,
+                self.builder.node,
+                [source],
+                env,
+                expr.span,
+                None,
+                gate=gate,
+                slot=draft.slots[0],
+                sends=False,
+            )
+        )
+
+
+def clause(template: GateDecl, name: str) -> Clause | None:
+    """The clause of a gate called `name`."""
+    return next((one for one in template.clauses if one.name == name), None)

@@ -1,0 +1,179 @@
+"""Drafts of one node: its equations and choices at the place where it stands."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from routespace.diagnostics import Span, did_you_mean
+from routespace.graph.choices import Choices
+from routespace.graph.draft import Draft, Ref, Streams
+from routespace.graph.fault import Fault
+from routespace.graph.places import Place
+from routespace.graph.reads import Reader
+from routespace.space.expr import (
+    Arg,
+    Binary,
+    Call,
+    Choice,
+    Each,
+    Equation,
+    Expr,
+    If,
+    Index,
+    Name,
+    NodeDecl,
+    OutputDecl,
+    Pipe,
+    Sum,
+)
+from routespace.space.registry import MERGES, OPS
+
+_NO_NODE = NodeDecl(None, (), None, ())
+
+
+class PlaceBuilder(Reader):
+    """Builds the drafts of one node."""
+
+    def __init__(self, streams: Streams, place: Place) -> None:
+        super().__init__(streams, place)
+        self.count = itertools.count(1)
+        self.choices = Choices(self)
+
+    def build(self) -> None:
+        body = self.place.declaration.body
+        for part in body:
+            if isinstance(part, Equation) and isinstance(part.value, Call) and part.value.name in self.scope.gates:
+                self.gates[part.name] = self.choices.gate(part.value, f"{self.node}.{part.name}")
+        for part in body:
+            if isinstance(part, Choice):
+                self.choices.send(part)
+            elif part.name not in self.gates:
+                self.equation(part)
+
+    def equation(self, part: Equation) -> None:
+        name = f"{self.node}.{part.name}"
+        ref = self.stream(part.value, name, self.place.env)
+        if ref != name:
+            self.streams.aliases[name] = ref
+
+    def fresh(self, hint: str) -> str:
+        return f"{hint}_{next(self.count)}"
+
+    def add(self, draft: Draft) -> str:
+        if draft.name in self.streams.drafts:
+            raise Fault("RS204", f"`{draft.name}` is defined twice", draft.span)
+        self.streams.drafts[draft.name] = draft
+        return draft.name
+
+    def stream(self, expr: Expr, name: str, env: dict[str, Any]) -> Ref:
+        """The value that a stream expression makes; a new one is called `name`."""
+        match expr:
+            case Name():
+                return self.read_name(expr)
+            case Index():
+                return self.read_index(expr, env)
+            case If():
+                chosen = expr.value if self.numbers.truth(expr.condition, env) else expr.otherwise
+                return self.stream(chosen, name, env)
+            case Sum():
+                return self.merge("sum", [(term, env) for term in expr.terms], name, expr.span)
+            case Pipe():
+                source = self.entering(self.stream(expr.stages[0], self.fresh(name), env), self.fresh(name), expr.span)
+                if source is None:
+                    return None
+                rest = expr.stages[1] if len(expr.stages) == 2 else Pipe(expr.stages[1:], expr.span)
+                return self.add(Draft("apply", name, self.node, [source], env, expr.span, rest))
+            case Call() if expr.name in MERGES:
+                return self.merge(expr.name, list(self.terms(expr, env)), name, expr.span)
+            case Call() if expr.name in OPS and OPS[expr.name].variadic:
+                return self.gather(expr, name, env)
+            case Call():
+                return self.applied(expr, name, env)
+            case Choice():
+                return self.choices.choice(expr, name, env)
+            case Binary(op="*"):
+                return self.choices.gated(expr, name, env)
+        raise Fault("RS314", "a stream is needed here", expr.span)
+
+    def entering(self, ref: Ref, name: str, span: Span | None) -> Ref:
+        """`ref` as something an op can read: a route of another node arrives through a merge of one."""
+        if ref is None or not self.crosses(ref):
+            return ref
+        return self.add(Draft("merge", name, self.node, [ref], self.place.env, span, arrives=True, spans=[span]))
+
+    def merge(self, kind: str, terms: list[tuple[Expr, dict[str, Any]]], name: str, span: Span | None) -> Ref:
+        refs: list[str] = []
+        spans: list[Span | None] = []
+        for term, env in terms:
+            ref = self.stream(term, self.fresh(name), env)
+            if ref is not None:
+                refs.append(ref)
+                spans.append(term.span)
+        if not refs:
+            return None
+        arrives = any(self.crosses(ref) for ref in refs)
+        if len(refs) == 1 and not arrives:
+            return refs[0]
+        return self.add(
+            Draft("merge", name, self.node, refs, self.place.env, span, merge=kind, arrives=arrives, spans=spans)
+        )
+
+    def terms(self, call: Call, env: dict[str, Any]) -> list[tuple[Expr, dict[str, Any]]]:
+        """Stream arguments of a merge: listed, or made by `for`, or a family over the axes left free."""
+        found: list[tuple[Expr, dict[str, Any]]] = []
+        for arg in call.args:
+            if isinstance(arg.value, Each):
+                each = arg.value
+                found.extend((each.value, {**env, each.var: item}) for item in self.numbers.domain(each.domain, env))
+            else:
+                found.extend((arg.value, inner) for inner in self.family(arg.value, env))
+        return found
+
+    def gather(self, call: Call, name: str, env: dict[str, Any]) -> Ref:
+        """An op of several streams: leading positional arguments that read streams, then its own arguments."""
+        refs: list[str] = []
+        rest: list[Arg] = []
+        for arg in call.args:
+            if arg.name is None and not rest and self.is_stream(arg.value):
+                for expr, inner in self.terms(Call(call.name, (arg,), call.span), env):
+                    ref = self.stream(expr, self.fresh(name), inner)
+                    if ref is not None:
+                        refs.append(ref)
+            else:
+                rest.append(arg)
+        if not refs:
+            return None
+        return self.add(
+            Draft("gather", name, self.node, refs, env, call.span, call=Call(call.name, tuple(rest), call.span))
+        )
+
+    def applied(self, call: Call, name: str, env: dict[str, Any]) -> Ref:
+        if call.name in self.scope.gates:
+            raise Fault("RS314", "a gate is no stream", call.span, help="give it a name, or use it after `by`")
+        if call.name in self.scope.ops or call.name in OPS:
+            raise Fault(
+                "RS314", f"`{call.name}` is an op", call.span, help=f"pipe a stream into it: `x | {call.name}(…)`"
+            )
+        raise Fault(
+            "RS203",
+            f"unknown op `{call.name}`",
+            call.span,
+            help=did_you_mean(call.name, [*MERGES, *self.scope.op_names()]),
+        )
+
+
+def output_drafts(streams: Streams, declared: OutputDecl) -> None:
+    """Drafts of one output declaration: one output, or a family over its index."""
+    place = Place("", (), {}, _NO_NODE)
+    builder = PlaceBuilder(streams, place)
+    builder.node = f"outputs.{declared.name}"
+    axes = [streams.scope.axis(name, declared.span) for name in declared.index]
+    for index in itertools.product(*(range(axis.low, axis.high + 1) for axis in axes)):
+        env = dict(zip(declared.index, index, strict=True))
+        builder.place = Place(builder.node, index, env, _NO_NODE)
+        key = ".".join([declared.name, *(axis.label(i) for axis, i in zip(axes, index, strict=True))])
+        ref = builder.stream(declared.value, f"outputs.{key}", env)
+        if ref is None:
+            raise Fault("RS507", f"output `{key}` reads nothing: its stream never exists", declared.span)
+        streams.drafts[f"output.{key}"] = Draft("output", f"output.{key}", "", [ref], env, declared.span, slot=key)

@@ -1,0 +1,122 @@
+"""Reading streams by name and index from where one node stands."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from routespace.diagnostics import Span, did_you_mean
+from routespace.graph.draft import Ref, Streams
+from routespace.graph.fault import Fault
+from routespace.graph.places import Place
+from routespace.space.expr import Choice, Each, Equation, Expr, If, Index, Name, Pipe, Sum
+from routespace.space.registry import OPS
+
+
+class Reader:
+    """What the names of streams mean at one place.
+
+    `gates` are the gates of the place that have a name, `sent` the streams its choices send, `local` all its streams.
+    """
+
+    def __init__(self, streams: Streams, place: Place) -> None:
+        self.streams, self.place = streams, place
+        self.scope, self.numbers = streams.scope, streams.numbers
+        self.node = place.name
+        self.sent = {
+            branch.name for part in place.declaration.body if isinstance(part, Choice) for branch in part.branches
+        }
+        self.local = self.sent | {part.name for part in place.declaration.body if isinstance(part, Equation)}
+        self.gates: dict[str, str] = {}
+
+    def read_name(self, expr: Name) -> Ref:
+        name = expr.id
+        if name in self.gates:
+            raise Fault("RS314", f"`{name}` is a gate, not a stream", expr.span)
+        if name in self.local:
+            return f"{self.node}.{name}"
+        if name in self.scope.inputs:
+            declared = self.scope.inputs[name]
+            if not declared.index:
+                return name
+            missing = [axis for axis in declared.index if axis not in self.place.env]
+            if missing:
+                raise Fault("RS304", f"`{name}` is read by index `{name}[{', '.join(declared.index)}]`", expr.span)
+            return self._input(name, tuple(self.place.env[axis] for axis in declared.index), expr.span)
+        axes = self.scope.stream_axes.get(name)
+        if axes == ():
+            place = self.streams.by_stream[name].get(())
+            return f"{place.name}.{name}" if place else None
+        if axes is not None:
+            raise Fault("RS304", f"`{name}` is read by index `{name}[{', '.join(axes)}]`", expr.span)
+        known = "an op" if name in self.scope.ops or name in OPS else "a number" if self.numbers.is_number(name) else ""
+        if known:
+            raise Fault("RS314", f"a stream is needed here, `{name}` is {known}", expr.span)
+        raise Fault(
+            "RS201",
+            f"unknown stream `{name}`",
+            expr.span,
+            help=did_you_mean(name, [*self.local, *self.scope.stream_names()]),
+        )
+
+    def read_index(self, expr: Index, env: dict[str, Any]) -> Ref:
+        name = expr.name
+        declared = self.scope.inputs.get(name)
+        axes = declared.index if declared else self.scope.stream_axes.get(name)
+        if axes is None:
+            raise Fault(
+                "RS201", f"unknown stream `{name}`", expr.span, help=did_you_mean(name, self.scope.stream_names())
+            )
+        if len(expr.at) != len(axes):
+            raise Fault(
+                "RS304", f"`{name}` has {len(axes)} indices ({', '.join(axes)}), {len(expr.at)} are given", expr.span
+            )
+        index = tuple(self.numbers.integer(part, env) for part in expr.at)
+        if declared:
+            return self._input(name, index, expr.span)
+        place = self.streams.by_stream.get(name, {}).get(index)
+        self.streams.hits[id(expr)] = self.streams.hits.get(id(expr), False) or place is not None
+        self.streams.reads[id(expr)] = expr
+        return f"{place.name}.{name}" if place else None
+
+    def _input(self, name: str, index: tuple[int, ...], span: Span | None) -> Ref:
+        declared = self.scope.inputs[name]
+        axes = [self.scope.axis(axis, span) for axis in declared.index]
+        if any(ordinal not in axis for axis, ordinal in zip(axes, index, strict=True)):
+            return None
+        return ".".join([name, *(axis.label(ordinal) for axis, ordinal in zip(axes, index, strict=True))])
+
+    def crosses(self, ref: str) -> bool:
+        """Whether a value is a stream on its way: sent by a route, or made by another node."""
+        if ref.startswith(self.node + "."):
+            return ref[len(self.node) + 1 :] in self.sent
+        return not ref.startswith(self.node + ".") and "." in ref and ref.split(".", 1)[0] not in self.scope.inputs
+
+    def family(self, expr: Expr, env: dict[str, Any]) -> list[dict[str, Any]]:
+        """Environments for an indexed read whose axes are not all bound here, in order of the free axes."""
+        free = [
+            part.id
+            for part in (expr.at if isinstance(expr, Index) else ())
+            if isinstance(part, Name) and part.id in self.scope.axes and part.id not in env
+        ]
+        if not free:
+            return [env]
+        axes = [self.scope.axes[name] for name in free]
+        spans = [range(axis.low, axis.high + 1) for axis in axes]
+        return [{**env, **dict(zip(free, index, strict=True))} for index in itertools.product(*spans)]
+
+    def is_stream(self, expr: Expr) -> bool:
+        match expr:
+            case Index():
+                return expr.name in self.scope.stream_axes or expr.name in self.scope.inputs
+            case Name():
+                return expr.id in self.local or expr.id in self.scope.inputs or expr.id in self.scope.stream_axes
+            case Each():
+                return self.is_stream(expr.value)
+            case Pipe():
+                return self.is_stream(expr.stages[0])
+            case Sum():
+                return any(self.is_stream(term) for term in expr.terms)
+            case If():
+                return self.is_stream(expr.value) or self.is_stream(expr.otherwise)
+        return False
