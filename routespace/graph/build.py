@@ -188,6 +188,9 @@ class _Concrete:
         template = draft.template
         assert template is not None
         routes = self.routes.get(draft.name, [])
+        for one in template.clauses:
+            if one.mode is not None:
+                raise Fault("RS602", f"`{one.name}` of a gate cannot be split by mode yet", one.span)
         body = clause(template, "body")
         if body is None:
             raise Fault("RS317", f"gate `{template.name}` has no body", template.span, help="add `body …`")
