@@ -75,8 +75,13 @@ def format_expr(expr: Expr) -> str:
 
 
 def _write(file: File, writer: _Declarations) -> str:
-    writer.body(file.items, writer.declaration, 0, sys.maxsize, lambda before, after: True)
+    writer.file(file.items)
     return "\n".join([*(line.rstrip() for line in writer.lines), ""]) if writer.lines else ""
+
+
+def _is_apart_on_top(before: Any, after: Any) -> bool:
+    """Where a blank line stands between declarations that were not read from a text."""
+    return not (before.kind == after.kind == "op")
 
 
 def _is_apart(before: Any, after: Any) -> bool:
@@ -86,6 +91,9 @@ def _is_apart(before: Any, after: Any) -> bool:
 
 
 class _Declarations(ExprWriter):
+    def file(self, items: Sequence[Any]) -> None:
+        self.body(items, self._aligned(items, 0), 0, sys.maxsize, _is_apart_on_top)
+
     def declaration(self, item: Any, head_width: int = 0) -> None:
         """Write one statement; with `head_width`, its value stands that far from its beginning, on the same line."""
         match item:
@@ -178,9 +186,12 @@ class _Declarations(ExprWriter):
         return f"{head}{sign}{self.flat.expr(value, VALUE)}{tail}"
 
     def _block(self, items: Sequence[Any], end: int) -> None:
-        """A block in which the values of neighbouring short statements of one kind stand below each other."""
-        id_to_width = self._head_widths(items, self.indent + INDENT)
-        self.block(items, lambda item: self.declaration(item, id_to_width.get(id(item), 0)), end, _is_apart)
+        self.block(items, self._aligned(items, self.indent + INDENT), end, _is_apart)
+
+    def _aligned(self, items: Sequence[Any], indent: int) -> Callable[[Any], None]:
+        """What writes the items so that the values of neighbouring short ones of one kind stand below each other."""
+        id_to_width = self._head_widths(items, indent)
+        return lambda item: self.declaration(item, id_to_width.get(id(item), 0))
 
     def _head_widths(self, items: Sequence[Any], indent: int) -> dict[int, int]:
         runs: list[list[Any]] = [[]]
