@@ -112,6 +112,10 @@ class Scope:
         """Every stream that a node declares, and the axes it is read by."""
         return {name: node.axes for node in self.nodes for name in streams_of(node)}
 
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        return frozenset(self.number_names())
+
     def number_names(self) -> list[str]:
         return [
             *self.parameters,

@@ -1,0 +1,88 @@
+"""What a bare name means as a number where nothing around it gives it a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from routespace.diagnostics import Span, did_you_mean
+from routespace.graph.definitions import Definitions
+from routespace.graph.fault import Fault
+from routespace.graph.scope import Scope
+from routespace.space.expr import Items, Name
+from routespace.space.registry import OPS
+
+Env: TypeAlias = Mapping[str, Any]
+Value: TypeAlias = Any
+Closure: TypeAlias = Callable[[Env], Value]
+
+
+class Meanings:
+    """Parameters, attributes, indices of axes and `let`s of one space. Each is computed from declarations alone, never
+    from the names that happen to have a value where it is read."""
+
+    def __init__(self, scope: Scope, definitions: Definitions) -> None:
+        self.scope, self.definitions = scope, definitions
+
+    def is_number(self, name: str) -> bool:
+        """Whether a bare `name` can be a number here."""
+        seen: set[str] = set()
+        bound = self.scope.parameters.get(name)
+        while bound is not None and name not in seen:
+            seen.add(name)
+            if not isinstance(bound, Name):
+                return not isinstance(bound, Items)
+            name, bound = bound.id, self.scope.parameters.get(bound.id)
+        return name in ("yes", "no") or name in self.scope.numbers
+
+    def of(self, name: str, span: Span | None) -> Closure:
+        """The value of `name`, as a function of the names that have one around it."""
+        scope = self.scope
+        define = self.definitions.value
+        if name in scope.parameters and (self.is_number(name) or isinstance(scope.parameters[name], Items)):
+            bound = scope.parameters[name]
+            return lambda env: define((name, ()), bound, {}, span)
+        if name in scope.attributes:
+            axis, value = scope.attributes[name]
+
+            def attribute(env: Env) -> Value:
+                at = env.get(axis.name)
+                if at is None:
+                    raise Fault(
+                        "RS202",
+                        f"`{name}` has no value here: it differs along `{axis.name}`",
+                        span,
+                        help=f"write `{name}[…]`",
+                    )
+                return define((name, (at,)), value, {axis.name: at}, span)
+
+            return attribute
+        if name in scope.axis_values:
+            ordinal = scope.axis_values[name][1]
+            return lambda env: ordinal
+        if name in scope.lets:
+            declared = scope.lets[name]
+            if declared.index:
+                raise Fault("RS304", f"`{name}` is read by index: `{name}[{', '.join(declared.index)}]`", span)
+            return lambda env: define((name, ()), declared.value, {}, span)
+        fault = self._no_number(name, span)
+
+        def fail(env: Env) -> Value:
+            raise fault
+
+        return fail
+
+    def _no_number(self, name: str, span: Span | None) -> Fault:
+        scope = self.scope
+        if name in scope.axis_declarations:
+            return Fault("RS202", f"`{name}` has no value here", span, f"a node at `{name}`, or an index, gives it one")
+        if name in ("channels", "routes"):
+            where = "an op has channels" if name == "channels" else "the body of a gate has routes"
+            return Fault("RS202", f"`{name}` has no value here", span, f"only {where}")
+        if name in scope.ops or name in scope.parameters or name in OPS:
+            return Fault("RS301", f"a number is needed here, `{name}` is an op", span)
+        if name in scope.stream_axes or name in scope.inputs:
+            return Fault("RS301", f"a number is needed here, `{name}` is a stream", span)
+        if name in scope.gates:
+            return Fault("RS301", f"a number is needed here, `{name}` is a gate", span)
+        return Fault("RS201", f"unknown name `{name}`", span, help=did_you_mean(name, scope.number_names()))
