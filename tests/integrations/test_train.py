@@ -24,6 +24,7 @@ from lightning.pytorch import Callback, Trainer
 
 from routespace.integrations.train import Recipe, StepData, TrainResult, train
 from routespace.integrations.train.data import StepOrder
+from routespace.integrations.train.progress import Bar, progress_callbacks
 
 STEPS = 7
 
@@ -174,6 +175,20 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(
     lines = out.splitlines()
     assert [line[:8] for line in lines] == ["step 1/2", "step 2/2", "step 2/2"] and "mIoU" in lines[2]
     assert "\x1b" not in out and err == ""
+
+
+def test_progress_is_a_bar_on_a_terminal(
+    space: Space, whole: TrainResult, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    (bar,) = progress_callbacks(True)
+    assert isinstance(bar, Bar) and not progress_callbacks(False)
+    monkeypatch.undo()
+    run(space, tmp_path, steps=2, trainer_args={"callbacks": [bar]})
+    out, err = capfd.readouterr()
+    assert out.count("mIoU") == 2 and "2/2" in out and err == ""
+    run(space, tmp_path, resume=whole.checkpoint, trainer_args={"callbacks": [Bar()]})
+    assert "step 7/7" in capfd.readouterr().out
 
 
 def test_each_item_is_used_once_a_round_and_shards_share_a_batch() -> None:

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ProgressBar
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -115,7 +114,7 @@ def _make_trainer(
         "logger": False,
         "enable_model_summary": False,
         "enable_checkpointing": False,
-        "enable_progress_bar": any(isinstance(one, ProgressBar) for one in callbacks),
+        "enable_progress_bar": False,
     }
     settings |= wanted
     settings["callbacks"] = [*callbacks, *wanted.get("callbacks", ())]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import RichProgressBar
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 Row = dict[str, float]
 
@@ -37,20 +37,51 @@ class Lines(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if trainer.global_step % max(1, trainer.max_steps // 20) == 0:
-            metrics = trainer.callback_metrics
-            _say(f"step {trainer.global_step}/{trainer.max_steps}  loss {metrics['loss']:.3f}")
+            loss = trainer.callback_metrics["loss"]
+            print(f"step {trainer.global_step}/{trainer.max_steps}  loss {loss:.3f}", flush=True)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        found = trainer.callback_metrics
-        costs = "  ".join(f"{name} {found[f'val/{name}_mean'] / 1e6:.2f}" for name in ("expected", "hard", "executed"))
-        _say(f"step {trainer.global_step}/{trainer.max_steps}  mIoU {found['val/miou']:.3f}  M multiply-adds: {costs}")
+        print(_validated(trainer), flush=True)
+
+
+class Bar(Callback):
+    """A bar with the loss of the last step; validations are written above it."""
+
+    def __init__(self) -> None:
+        told = TextColumn("loss {task.fields[loss]}")
+        self.progress = Progress(
+            TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), told
+        )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.task = self.progress.add_task("", total=trainer.max_steps, completed=trainer.global_step, loss="")
+        self.progress.start()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        loss = f"{trainer.callback_metrics['loss']:.3f}"
+        self.progress.update(self.task, completed=trainer.global_step, loss=loss)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.progress.console.print(_validated(trainer), highlight=False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.progress.stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.progress.stop()
+
+
+def _validated(trainer: Trainer) -> str:
+    found = trainer.callback_metrics
+    costs = "  ".join(f"{name} {found[f'val/{name}_mean'] / 1e6:.2f}" for name in ("expected", "hard", "executed"))
+    return f"step {trainer.global_step}/{trainer.max_steps}  mIoU {found['val/miou']:.3f}  M multiply-adds: {costs}"
 
 
 def progress_callbacks(wanted: bool) -> list[Callback]:
     """A bar where standard output is a terminal, lines where it is not, nothing where not `wanted`."""
     if not wanted:
         return []
-    return [RichProgressBar()] if sys.stdout.isatty() else [Lines()]
+    return [Bar()] if sys.stdout.isatty() else [Lines()]
 
 
 @contextmanager
@@ -75,7 +106,3 @@ REMARKS = (
     r".*isinstance\(treespec, LeafSpec\).* is deprecated.*",
 )
 """Warnings of Lightning that say nothing about the run."""
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
