@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from routespace.emit import target_of
 from routespace.graph.ir import Gate, Route, RouteGraph
@@ -29,7 +29,7 @@ def closed_paths_rest(subject: Subject) -> None:
                 raise subject.fail("closed paths rest", f"`{name}` of {form} ran for {rows} images, {needed} need it")
 
 
-def rows_seen(graph: RouteGraph, module: fx.GraphModule, images: Tensor) -> Counter[str]:
+def rows_seen(graph: RouteGraph, module: nn.Module, images: Tensor) -> Counter[str]:
     """How many rows the op of each value was called with."""
     seen: Counter[str] = Counter()
     handles = []

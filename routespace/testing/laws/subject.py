@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, nn
 
 from routespace.compiler import compile as compile_space
 from routespace.graph.ir import RouteGraph
@@ -21,7 +21,7 @@ from routespace.testing.oracle.evaluate import Forced
 Form = Literal["dense", "sparse", "export"]
 FORMS: tuple[Form, ...] = ("dense", "sparse", "export")
 
-TOLERANCE = {torch.float64: 1e-8, torch.float32: 2e-3, torch.bfloat16: 0.3}
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4, torch.bfloat16: 0.15}
 """Largest error asked for, relative to the largest magnitude, by dtype."""
 
 ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 0.5}
@@ -37,7 +37,7 @@ class Subject:
 
     def __init__(self, case: Case) -> None:
         self.case = case
-        self._forms: dict[tuple[Form, torch.dtype], fx.GraphModule] = {}
+        self._forms: dict[tuple[Form, torch.dtype], nn.Module] = {}
         self._outcomes: dict[Form, Outcome] = {}
 
     @property
@@ -63,7 +63,7 @@ class Subject:
         """One form; which it is depends on the seed, so that many cases ask all of them."""
         return (FORMS[seed % len(FORMS)],)
 
-    def form(self, form: Form, dtype: torch.dtype = torch.float64) -> fx.GraphModule:
+    def form(self, form: Form, dtype: torch.dtype = torch.float64) -> nn.Module:
         """The space compiled to `form`, with the weights of the case in `dtype`."""
         if (form, dtype) not in self._forms:
             self._forms[form, dtype] = self._compiled(form, dtype)
@@ -75,7 +75,7 @@ class Subject:
             self._outcomes[form] = self.run(form)
         return self._outcomes[form]
 
-    def _compiled(self, form: Form, dtype: torch.dtype) -> fx.GraphModule:
+    def _compiled(self, form: Form, dtype: torch.dtype) -> nn.Module:
         module = compile_space(self.graph, form=form).to(dtype)
         module.load_state_dict(self.case.state, strict=True)
         return module.eval()
