@@ -1,8 +1,9 @@
-"""The parse table that Lark makes of `grammars/route.lark`, arranged for a tight loop. Made once per process."""
+"""The parse table that Lark makes of `grammars/route.lark`, arranged for a tight loop. Made once per grammar."""
 
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lark import Lark
-from lark.lexer import Lexer as LarkLexer
-from lark.lexer import PatternStr, Token
-from lark.parsers.lalr_analysis import Shift
-
 from routespace.language import build_tree
+from routespace.language.table_cache import cached, keep
 from routespace.language.tokens import END, Lexer
 
 START = "file"
@@ -55,14 +52,6 @@ class Table:
     keywords: dict[str, str]  # terminal to spelling, of everything that is spelled in one way
 
 
-class _NoLexer(LarkLexer):
-    def __init__(self, _conf: Any) -> None:
-        pass
-
-    def lex(self, *_: Any) -> Iterator[Token]:
-        return iter(())
-
-
 def grammar_text() -> str:
     return (Path(__file__).parent.parent / "grammars" / "route.lark").read_text(encoding="utf-8")
 
@@ -82,34 +71,35 @@ def paused_gc() -> Iterator[None]:
 @cache
 def load() -> Table:
     with paused_gc():
-        lark = Lark(grammar_text(), parser="lalr", lexer=_NoLexer, start=START, maybe_placeholders=False)
-        source = lark.parser.parser._parse_table
-        rows = {state: Row() for state in source.states}
-        reduces: dict[int, Reduce] = {}  # by identity: rules are slow to hash
-        for state, actions in source.states.items():
-            row = rows[state]
-            for symbol, (action, target) in actions.items():
-                if action is Shift:
-                    row[symbol] = rows[target]
-                else:
-                    if id(target) not in reduces:
-                        reduces[id(target)] = _reduce(target)
-                    row[symbol] = reduces[id(target)]
-        last = rows[source.end_states[START]]
-        last[END] = last
-        words, patterns = {}, []
-        for terminal in lark.terminals:
-            if isinstance(terminal.pattern, PatternStr):
-                words[terminal.pattern.value] = terminal.name
-            else:
-                patterns.append((terminal.name, terminal.pattern.to_regexp()))
-        lexer = Lexer(words, patterns, lark.ignore_tokens)
-        return Table(rows[source.start_states[START]], lexer, {name: word for word, name in words.items()})
+        text = grammar_text()
+        plain = cached(text)
+        if plain is not None:
+            try:
+                return arranged(plain)
+            except (KeyError, TypeError, ValueError, IndexError, re.error):
+                pass
+        from routespace.language.lalr import analyse
+
+        plain = analyse(text, START)
+        keep(text, plain)
+        return arranged(plain)
 
 
-def _reduce(rule: Any) -> Reduce:
-    size = len(rule.expansion)
-    if rule.options.expand1 and size == 1 and not rule.alias:
-        return Reduce((1, rule.origin.name, None, "parts"))
-    builder, given = build_tree.BUILDERS[rule.alias or rule.origin.name]
-    return Reduce((size, rule.origin.name, builder, given))
+def arranged(plain: dict[str, Any]) -> Table:
+    """The table with its states linked to each other and its rules to their builders."""
+    rows = [Row() for _ in plain["states"]]
+    reduces = [_reduce(*rule) for rule in plain["rules"]]
+    for row, actions in zip(rows, plain["states"], strict=True):
+        for symbol, target in actions.items():
+            row[symbol] = rows[target] if target >= 0 else reduces[-1 - target]
+    last = rows[plain["end"]]
+    last[END] = last
+    words: dict[str, str] = plain["words"]
+    lexer = Lexer(words, [(name, pattern) for name, pattern in plain["patterns"]], plain["ignored"])
+    return Table(rows[plain["start"]], lexer, {name: word for word, name in words.items()})
+
+
+def _reduce(size: int, origin: str, builder: str | None) -> Reduce:
+    if builder is None:
+        return Reduce((size, origin, None, "parts"))
+    return Reduce((size, origin, *build_tree.BUILDERS[builder]))
