@@ -9,11 +9,18 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Within the block the cyclic collector does not run; outside it does as before."""
+    """Within the block the cyclic collector does not run; outside it does as before.
+
+    What was made inside is counted as old at once (freezing and unfreezing moves it to the oldest generation), so
+    that leaving the block does not scan it.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was_on:
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()

@@ -49,26 +49,34 @@ class Resolver:
 
     def __post_init__(self) -> None:
         self._known: dict[tuple[Any, ...], tuple[Op, Shape]] = {}
-        self._names: dict[int, tuple[Expr, frozenset[str]]] = {}
+        self._alike: dict[Expr, tuple[int, tuple[str, ...]]] = {}
+        self._seen: dict[int, tuple[Expr, int, tuple[str, ...]]] = {}
         self._opening: list[str] = []
 
     def resolve(self, expr: Expr, env: Env, shape: Shape) -> tuple[Op, Shape]:
-        """The op that `expr` is for an input of `shape`, and the shape it gives."""
-        reads = self.reads(expr)
-        key = (id(expr), shape, tuple(env[name] for name in reads if name in env))
+        """The op that `expr` is for an input of `shape`, and the shape it gives.
+
+        Expressions that read alike, wherever they stand, are resolved once.
+        """
+        number, reads = self.meaning(expr)
+        key = (number, shape, tuple([env[name] for name in reads if name in env]))
         known = self._known.get(key)
         if known is None:
             known = self._op(expr, {**env, "channels": shape.channels}, shape)
             self._known[key] = known
         return known
 
-    def reads(self, expr: Expr) -> tuple[str, ...]:
-        """Sorted names an expression depends on, through the ops it names."""
-        known = self._names.get(id(expr))
-        if known is None:
-            known = (expr, frozenset(self._walk(expr, set())))
-            self._names[id(expr)] = known
-        return tuple(sorted(known[1]))
+    def meaning(self, expr: Expr) -> tuple[int, tuple[str, ...]]:
+        """A number that equal expressions share, and the sorted names they depend on, through the ops they name."""
+        seen = self._seen.get(id(expr))
+        if seen is None:
+            alike = self._alike.get(expr)
+            if alike is None:
+                alike = (len(self._alike), tuple(sorted(set(self._walk(expr, set())))))
+                self._alike[expr] = alike
+            seen = (expr, *alike)
+            self._seen[id(expr)] = seen
+        return seen[1], seen[2]
 
     def _walk(self, expr: object, seen: set[str]) -> Iterator[str]:
         match expr:

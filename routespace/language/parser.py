@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from routespace.diagnostics.collector import collector_paused
 from routespace.diagnostics.diagnostic import Findings
 from routespace.diagnostics.source import Source, Span
 from routespace.language import complain, recover, table
@@ -30,7 +31,7 @@ def parse(text: str, path: str = "<text>", findings: Findings | None = None) -> 
     if len(text) > MAX_LENGTH:
         complain.too_long(found, path, len(text), MAX_LENGTH)
     else:
-        with table.paused_gc():
+        with collector_paused():
             tokens = table.load().lexer.lex(text, path)
             if tokens.too_deep is not None:
                 complain.too_nested(found, path, tokens.too_deep)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from routespace.diagnostics.collector import collector_paused
 from routespace.language import build_tree
 from routespace.language.table_cache import cached, keep
 from routespace.language.tokens import END, Lexer
@@ -56,21 +55,9 @@ def grammar_text() -> str:
     return (Path(__file__).parent.parent / "grammars" / "route.lark").read_text(encoding="utf-8")
 
 
-@contextmanager
-def paused_gc() -> Iterator[None]:
-    """Many small values that all live on: looking for garbage among them costs more than making them."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
 @cache
 def load() -> Table:
-    with paused_gc():
+    with collector_paused():
         text = grammar_text()
         plain = cached(text)
         if plain is not None:
