@@ -7,7 +7,6 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-import torch
 from torch import fx, nn
 
 from routespace.graph.fault import Fault
@@ -28,7 +27,7 @@ from routespace.graph.ir import (
     Value,
     Zero,
 )
-from routespace.graph.ledger import bounds, ledger, price
+from routespace.graph.ledger import ledger, price
 from routespace.runtime import dense, export, fixed, sparse
 from routespace.runtime.errors import InputError
 from routespace.runtime.frame import Begin, Size
@@ -257,11 +256,3 @@ def target_of(name: str) -> str:
 
 def _class_name(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_")) or "Space"
-
-
-def reference_cost(graph: RouteGraph, size: Size) -> float:
-    """The cost that budgets divide by: everything open, in the declared convention."""
-    return bounds(graph, size).most_expected
-
-
-__all__ = ["emit", "factory", "op_module", "price_list", "reference_cost", "target_of", "torch"]

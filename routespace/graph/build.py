@@ -21,7 +21,6 @@ from routespace.graph.ir import (
     Node,
     Op,
     Output,
-    Policies,
     Route,
     RouteGraph,
     Value,
@@ -317,6 +316,3 @@ def _leaves(op: Op) -> list[Leaf]:
     if isinstance(op, Leaf):
         return [op]
     return [leaf for part in op.parts for leaf in _leaves(part)]
-
-
-__all__ = ["PROBE", "Policies", "build"]

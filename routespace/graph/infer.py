@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from routespace.diagnostics import Span
-from routespace.graph.fault import Fault
 from routespace.graph.ir import Apply, Chain, Gate, Input, Leaf, Merge, Op, Output, Route, RouteGraph, Zero
 from routespace.graph.ops import IMAGE_STRIDE, check_merge, leaf_shape
 from routespace.space.registry import MERGES, OPS
@@ -109,6 +108,3 @@ def _padded(leaf: Leaf) -> Leaf:
         return leaf
     args["pad"] = None
     return replace(leaf, args=tuple(args.items()))
-
-
-__all__ = ["Fault", "Inferred", "infer"]

@@ -216,6 +216,3 @@ def _makes_output(graph: RouteGraph) -> set[str]:
             if readers and all(reader in found for reader in readers):
                 found.add(value.name)
     return found
-
-
-__all__ = ["Bounds", "Price", "Row", "bounds", "ledger", "price", "simulate"]

@@ -13,7 +13,7 @@ from routespace.graph.ir import Output, Route, RouteGraph
 from routespace.graph.numbers import Numbers
 from routespace.graph.places import resolve_axes
 from routespace.graph.scope import Scope
-from routespace.space.expr import Expr, Index, Name, NetDecl, Range, Row, Walk
+from routespace.space.expr import Expr, Name, NetDecl, Range, Row, Walk
 
 Weights: TypeAlias = Mapping[str, Mapping[str, float]]
 
@@ -166,6 +166,3 @@ class _Reader:
             axis = self.scope.axes[part.id]
             return list(range(axis.low, axis.high + 1))
         return [self.numbers.integer(part, {})]
-
-
-__all__ = ["Held", "Index", "all_open", "hold"]

@@ -27,22 +27,16 @@ class Plan:
         self.op, self.targets = op, targets
         self.state: tuple[object, ...] | None = None
         self.steps: list[Step] = []
-        self.tensors: list[Tensor] = []
 
     def __call__(self, x: Tensor, sizes: Sizes) -> Tensor:
         if torch.is_grad_enabled() or self.op.training:
             return self.op(x, sizes) if self.targets else self.op(x)  # type: ignore[no-any-return]
-        state = self.fingerprint()
+        state = fingerprint(self.op)
         if state != self.state:
             self.rebuild(state)
         for step in self.steps:
             x = step(x, sizes)
         return x
-
-    def fingerprint(self) -> tuple[object, ...]:
-        """Changes whenever a parameter or buffer is replaced, moved or written to."""
-        self.tensors = self.tensors if self.state is not None else []
-        return fingerprint(self.op)
 
     def rebuild(self, state: tuple[object, ...]) -> None:
         with torch.no_grad():
@@ -56,7 +50,7 @@ class Plan:
 
 
 def fingerprint(module: nn.Module) -> tuple[object, ...]:
-    """Identity and version of every tensor of `module`."""
+    """Identity and version of every tensor of `module`: another one whenever a tensor is replaced, moved or written."""
     found: list[object] = []
     for part in module.modules():
         for tensor in (*part._parameters.values(), *part._buffers.values()):
