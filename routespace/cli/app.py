@@ -1,0 +1,76 @@
+"""The `routespace` program: its commands and what they have in common."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+import routespace as rs
+from routespace.cli import check, cost, draw, explain, format, run, show, train
+from routespace.cli.ending import USAGE, Trouble, command
+
+app = typer.Typer(
+    name="routespace",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"routespace {rs.__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+@command
+def common(
+    modules: Annotated[
+        list[str] | None,
+        typer.Option("--import", metavar="MODULE", help="Import a Python module first; it may register ops and gates."),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Neural routing spaces as text: check them, price them, draw them, run them, train them.
+
+    Exit codes: 0 all is well, 1 the input has problems, 2 the command line has.
+
+    \b
+    Examples:
+      routespace check examples/segmentation.route
+      routespace cost examples/segmentation.route --input 3x1024x2048
+      routespace draw examples/segmentation.route --net fcn_32s -o net.svg
+    """
+    for name in modules or ():
+        if "" not in sys.path:
+            sys.path.insert(0, "")
+        try:
+            import_module(name)
+        except Exception as cause:
+            raise Trouble(f"`--import {name}` failed: {type(cause).__name__}: {cause}", code=USAGE) from cause
+
+
+app.command("check")(check.check)
+app.command("format")(format.format)
+app.command("explain")(explain.explain)
+app.command("show")(show.show)
+app.command("cost")(cost.cost)
+app.command("draw")(draw.draw)
+app.command("run")(run.run)
+app.command("train")(train.train)
+
+
+def main() -> None:
+    """Run the program on the arguments of this process and end it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    app()

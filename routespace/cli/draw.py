@@ -1,0 +1,93 @@
+"""`routespace draw`."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from routespace.cli.ending import USAGE, Trouble, command
+from routespace.cli.options import Net, OneSpace, Set, SpaceFile, read_settings
+from routespace.cli.spaces import STDIN, build_graph, read_space
+
+if TYPE_CHECKING:
+    from routespace.graph.ir import RouteGraph
+
+FORMATS = (".svg", ".png")
+
+
+@command
+def draw(
+    file: SpaceFile,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="PATH", help="An .svg or .png file; `-` prints SVG.")],
+    net: Net = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", metavar="JSON", help="Weights of routes: {node: {route: weight}}.")
+    ] = None,
+    settings: Set = None,
+    space: OneSpace = None,
+) -> None:
+    """Draw a space, a net or a routing.
+
+    Layers run to the right and scales downwards; lines are as thick as the weights of their routes. PNG needs
+    matplotlib (`pip install 'routespace[draw]'`), SVG nothing.
+
+    \b
+    Examples:
+      routespace draw examples/segmentation.route -o space.svg
+      routespace draw examples/segmentation.route --net fcn_32s -o net.png
+      routespace run space.route image.png --seed 0 -o out
+      routespace draw space.route --weights out/image.json -o route.svg
+    """
+    if str(out) != STDIN and out.suffix not in FORMATS:
+        raise Trouble(f"`{out}` is neither .svg nor .png", code=USAGE)
+    if net and weights:
+        raise Trouble("`--net` and `--weights` exclude each other", code=USAGE)
+    from routespace.draw.grid import grid_png, grid_svg
+    from routespace.draw.space import grid_of
+
+    graph = build_graph(read_space(file, read_settings(settings), space))
+    try:
+        grid = grid_of(graph, _weights(graph, net, weights), title=net or "")
+    except ValueError as error:
+        raise Trouble(f"`{weights}`: {error}") from None
+    if str(out) == STDIN:
+        sys.stdout.write(grid_svg(grid))
+    elif out.suffix == ".png":
+        grid_png(grid, out)
+    else:
+        out.write_text(grid_svg(grid), encoding="utf-8")
+
+
+def _weights(graph: RouteGraph, net: str | None, path: Path | None) -> dict[str, dict[str, float]] | None:
+    from routespace.draw.space import net_weights
+    from routespace.graph.nets import hold
+
+    if net is not None:
+        return net_weights(graph, hold(graph, net))
+    return None if path is None else read_weights(path)
+
+
+def read_weights(path: Path) -> dict[str, dict[str, float]]:
+    """`{node: {route: weight}}` of a JSON file; null is the weight of a node that was not reached."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Trouble(f"`{path}` is not JSON: {error}") from None
+    if not isinstance(found, dict) or not all(isinstance(routes, dict) for routes in found.values()):
+        raise Trouble(f"`{path}` does not say `{{node: {{route: weight}}}}`")
+    return {
+        node: {route: _weight(path, node, weight) for route, weight in routes.items()} for node, routes in found.items()
+    }
+
+
+def _weight(path: Path, node: str, weight: Any) -> float:
+    if weight is None:
+        return math.nan
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        raise Trouble(f"`{path}`: `{weight}` at `{node}` is not a weight")
+    return float(weight)

@@ -1,0 +1,82 @@
+"""How a command ends: what went wrong, told on standard error, and the exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn, ParamSpec
+
+import typer
+
+from routespace.diagnostics import RouteError
+from routespace.graph.fault import Fault
+
+PROBLEMS, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+
+P = ParamSpec("P")
+
+
+class Trouble(Exception):
+    """Ends a command with a message that stands at no place of a text; `code` is PROBLEMS or USAGE."""
+
+    def __init__(self, message: str, help: str | None = None, *, code: int = PROBLEMS) -> None:
+        super().__init__(message)
+        self.message, self.help, self.code = message, help, code
+
+
+def command(run: Callable[P, None]) -> Callable[P, None]:
+    """`run` as the body of a command: what it raises about its input becomes a message and an exit code."""
+
+    @functools.wraps(run)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            run(*args, **kwargs)
+            sys.stdout.flush()
+        except RouteError as error:
+            report(error)
+            raise typer.Exit(PROBLEMS) from None
+        except Fault as fault:
+            _say(fault.message, fault.help)
+            raise typer.Exit(PROBLEMS) from None
+        except Trouble as trouble:
+            _say(trouble.message, trouble.help)
+            raise typer.Exit(trouble.code) from None
+        except KeyboardInterrupt:
+            _say("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            _leave_quietly()
+        except OSError as error:
+            place = f"`{error.filename}`: " if error.filename else ""
+            _say(f"{place}{error.strerror or error}")
+            raise typer.Exit(PROBLEMS) from None
+
+    return guarded
+
+
+def report(error: RouteError) -> None:
+    """The findings of `error` on standard error."""
+    from routespace.diagnostics.render import render
+
+    print(render(error.diagnostics, error.sources, color=has_color(sys.stderr)), file=sys.stderr)
+
+
+def has_color(stream: object) -> bool:
+    """Whether to colour what is written to `stream`: on terminals, unless NO_COLOR or a dumb terminal forbids it."""
+    is_terminal = bool(getattr(stream, "isatty", lambda: False)())
+    return is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _say(message: str, help: str | None = None) -> None:
+    head = "\x1b[1;31merror\x1b[0m" if has_color(sys.stderr) else "error"
+    print(f"{head}: {message}" + (f"\n  help: {help}" if help else ""), file=sys.stderr)
+
+
+def _leave_quietly() -> NoReturn:
+    """End after the reader of the output has gone; nothing may be written at exit any more."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise typer.Exit(BROKEN_PIPE) from None

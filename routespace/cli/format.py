@@ -1,0 +1,86 @@
+"""`routespace format`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from routespace.cli.ending import PROBLEMS, USAGE, Trouble, command, report
+from routespace.cli.spaces import STDIN, name_of, read_source
+from routespace.diagnostics import RouteError
+
+
+@command
+def format(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Files, or `-` for standard input.")],
+    check: Annotated[bool, typer.Option("--check", help="Only tell which files are not in the one layout.")] = False,
+    explicit: Annotated[bool, typer.Option("--explicit", help="Write out every default that is in force.")] = False,
+    stdout: Annotated[bool, typer.Option("--stdout", help="Print the texts instead of changing files.")] = False,
+) -> None:
+    """Write .route files in the one layout.
+
+    Files are changed in place, standard input is printed.
+
+    \b
+    Examples:
+      routespace format *.route
+      routespace format --check examples/*.route
+      routespace format --explicit --stdout examples/segmentation.route
+      cat space.route | routespace format -
+    """
+    if check and stdout:
+        raise Trouble("`--check` and `--stdout` exclude each other", code=USAGE)
+    failed = False
+    for path in files:
+        try:
+            before = read_source(path)
+            after = format_source(before, path, explicit)
+        except RouteError as error:
+            report(error)
+            failed = True
+            continue
+        if check:
+            if before != after:
+                print(f"{name_of(path)} is not in the one layout")
+                failed = True
+        elif stdout or str(path) == STDIN:
+            sys.stdout.write(after)
+        elif before != after:
+            replace_text(path, after)
+            print(f"{path} rewritten")
+    if failed:
+        raise typer.Exit(PROBLEMS)
+
+
+def format_source(text: str, path: Path, explicit: bool) -> str:
+    """`text` in the one layout, with every default written out if that is wanted. Raises `RouteError`."""
+    from routespace.language.format import format_file, format_text
+
+    if not explicit:
+        return format_text(text, name_of(path))
+    from routespace.language.explicit import explicit_file, hidden_names
+    from routespace.language.parser import parse
+
+    file = parse(text, name_of(path))
+    return format_text(format_file(explicit_file(file, hidden_names(file, path))), name_of(path))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put `text` at `path` whole or not at all; a link stays one, and permissions stay."""
+    target = path.resolve()
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, target.stat().st_mode & 0o7777)
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,108 @@
+"""What a space costs before it is compiled: parameters and work, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from routespace.graph.ir import RouteGraph
+from routespace.graph.ledger import bounds, ledger, price
+from routespace.graph.nets import hold
+from routespace.graph.params import ParameterCount, count_parameters
+from routespace.graph.passes.fix import fix
+from routespace.space.conventions import CONVENTIONS, Convention
+
+
+@dataclass(frozen=True)
+class NodeCost:
+    """Parameters of a node and what running all of it is charged: `always` is work that no gate decides on."""
+
+    node: str
+    parameters: int = 0
+    always: float = 0.0
+    cell: float = 0.0
+    gate: float = 0.0
+    routes: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.always + self.cell + self.gate + self.routes
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """The static costs of a space, or of its net `net`, for an image of `size` (height, width)."""
+
+    space: str
+    net: str | None
+    channels: int
+    size: tuple[int, int]
+    convention: Convention
+    nodes: tuple[NodeCost, ...]
+    parameters: ParameterCount
+    minimum: float
+    maximum: float
+    reference: float
+    gates: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, costs in the unit of the convention."""
+        parameters = self.parameters
+        return {
+            "space": self.space,
+            "net": self.net,
+            "input": [self.channels, *self.size],
+            "convention": self.convention.name,
+            "unit": self.convention.unit,
+            "parameters": {
+                "total": parameters.total,
+                "gates": parameters.gates,
+                "without_gates": parameters.without_gates,
+                "uncounted_ops": list(parameters.uncounted),
+            },
+            "cost": {
+                "minimum": self.minimum,
+                "maximum": self.maximum,
+                "of_gates": self.gates,
+                "budget_reference": self.reference,
+            },
+            "nodes": [{**asdict(node), "total": node.total} for node in self.nodes],
+        }
+
+
+def price_space(graph: RouteGraph, channels: int, size: tuple[int, int], convention: str) -> Pricing:
+    """Costs of `graph` with every gate closed that can close, and with everything open that can be open."""
+    limits = bounds(graph, size, convention)
+    nodes = _nodes(graph, size, CONVENTIONS[convention], None)
+    return Pricing(
+        graph.name, None, channels, size, CONVENTIONS[convention], nodes, count_parameters(graph),
+        limits.least, limits.most, limits.most_expected, sum(node.gate for node in nodes),
+    )  # fmt: skip
+
+
+def price_net(graph: RouteGraph, net: str, channels: int, size: tuple[int, int], convention: str) -> Pricing:
+    """Costs of the net `net`: of what its fixed form keeps of `graph`, each value charged as in the whole space."""
+    fixed = fix(graph, hold(graph, net))
+    nodes = _nodes(graph, size, CONVENTIONS[convention], {value.name for value in fixed.values})
+    total = sum(node.total for node in nodes)
+    return Pricing(
+        graph.name, net, channels, size, CONVENTIONS[convention], nodes, count_parameters(fixed),
+        total, total, total, 0.0,
+    )  # fmt: skip
+
+
+def _nodes(
+    graph: RouteGraph, size: tuple[int, int], convention: Convention, kept: Iterable[str] | None
+) -> tuple[NodeCost, ...]:
+    columns = {"fixed": "always", "cell": "cell", "gate": "gate", "route": "routes"}
+    parameters = count_parameters(graph).by_value
+    found: dict[str, NodeCost] = {}
+    for row in ledger(graph, size):
+        if kept is not None and row.name not in kept:
+            continue
+        node, column = found.get(row.node, NodeCost(row.node)), columns[row.part]
+        charged = getattr(node, column) + price(row, convention).hard
+        found[row.node] = replace(node, parameters=node.parameters + parameters[row.name], **{column: charged})
+    order = [*(node.name for node in graph.nodes), *found]
+    return tuple(found[name] for name in dict.fromkeys(order) if name in found)

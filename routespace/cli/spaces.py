@@ -1,0 +1,49 @@
+"""From arguments to texts, spaces and graphs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from routespace.diagnostics import Findings
+
+if TYPE_CHECKING:
+    from routespace.graph.ir import RouteGraph
+    from routespace.space.model import ParameterValue, Space
+
+STDIN = "-"
+
+
+def read_source(path: Path) -> str:
+    """The text at `path`, or on standard input where that is `-`. Raises `RouteError` where it cannot be read."""
+    from routespace.language.imports import read_text
+
+    return sys.stdin.read() if str(path) == STDIN else read_text(path, str(path), None, Findings())
+
+
+def name_of(path: Path) -> str:
+    """What a file is called in reports."""
+    return "<stdin>" if str(path) == STDIN else str(path)
+
+
+def read_space(path: Path, given: dict[str, ParameterValue], wanted: str | None = None) -> Space:
+    """The space `wanted`, or the only one, in the file at `path`. Raises `RouteError`."""
+    from routespace.language.load import loads
+
+    return loads(read_source(path), path=name_of(path), space=wanted, findings=None, **given)
+
+
+def build_graph(space: Space, findings: Findings | None = None) -> RouteGraph:
+    """The verified graph of `space`. Raises `RouteError`."""
+    from routespace.graph.build import build
+    from routespace.graph.verify import verify
+
+    return verify(build(space, findings))
+
+
+def channels_of(graph: RouteGraph) -> int:
+    """Channels of the image that `graph` reads."""
+    from routespace.graph.ir import Input
+
+    return next(value.channels for value in graph.values if isinstance(value, Input))
