@@ -76,7 +76,7 @@ def read_weights(path: Path) -> dict[str, dict[str, float]]:
     """`{node: {route: weight}}` of a JSON file; null is the weight of a node that was not reached."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Trouble(f"`{path}` is not JSON: {error}") from None
     if not isinstance(found, dict) or not all(isinstance(routes, dict) for routes in found.values()):
         raise Trouble(f"`{path}` does not say `{{node: {{route: weight}}}}`")

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from routespace.diagnostics import Findings
+from routespace.diagnostics import Diagnostic, Findings, RouteError
 
 if TYPE_CHECKING:
     from routespace.graph.ir import RouteGraph
@@ -19,7 +19,14 @@ def read_source(path: Path) -> str:
     """The text at `path`, or on standard input where that is `-`. Raises `RouteError` where it cannot be read."""
     from routespace.language.imports import read_text
 
-    return sys.stdin.read() if str(path) == STDIN else read_text(path, str(path), None, Findings())
+    if str(path) != STDIN:
+        return read_text(path, str(path), None, Findings())
+    if not hasattr(sys.stdin, "buffer"):
+        return sys.stdin.read()
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RouteError([Diagnostic("RS151", f"cannot read `{name_of(path)}`: {error}")]) from None
 
 
 def name_of(path: Path) -> str:

@@ -33,6 +33,7 @@ def test_weights_come_from_json(run: Run, files: Path) -> None:
     ("text", "says"),
     [
         ("{", "is not JSON"),
+        pytest.param("[" * 100_000, "is not JSON", id="deep"),
         ("[1]", "does not say"),
         ('{"layer0.s4": 1}', "does not say"),
         ('{"layer0.s4": {"keep": "much"}}', "is not a weight"),

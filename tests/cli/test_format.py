@@ -133,3 +133,12 @@ def test_closed_rules_are_filled_up_but_shared_gates_keep_theirs() -> None:
     shared = text.replace("send h by soft(x)", "g = soft(x)\n    send h by g")
     assert "} closed nothing\n" in explicit_of(shared)
     assert_same_graph(shared, explicit_of(shared))
+
+
+def test_comments_survive() -> None:
+    text = "# head\nop a = conv(3)  # first\n     | conv(\n         8  # kernel\n       )\n\nspace s {  # brace\n"
+    text += "  input image: 3\n  live always  # split\n  output y = image | a\n  # last\n}\n# tail\n"
+    explicit = explicit_of(text)
+    for comment in ("head", "first", "kernel", "brace", "split", "last", "tail"):
+        assert explicit.count(f"# {comment}\n") == 1
+    assert_same_graph(text, explicit)

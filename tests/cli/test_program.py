@@ -174,6 +174,11 @@ def test_a_broken_pipe_leaves_no_traceback() -> None:
         assert process.stderr.read() == b"" and process.wait() == 141
 
 
+def test_standard_input_that_is_no_text_is_refused() -> None:
+    ended = subprocess.run([*PROGRAM, "check", "-"], input=b"\xff\xfe", capture_output=True)
+    assert ended.returncode == 1 and b"RS151" in ended.stderr and b"Traceback" not in ended.stderr
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")
 def test_an_interrupted_process_leaves_no_traceback() -> None:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
