@@ -97,7 +97,7 @@ def _chain(op: ChainOp, fresh: bool) -> Iterator[Step]:
             fresh = True
         elif not isinstance(part, nn.Identity):
             yield from _steps(part, targets, fresh)
-            fresh = True
+            fresh = False
 
 
 def _beside(op: BesideOp) -> Step:

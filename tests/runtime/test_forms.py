@@ -284,3 +284,26 @@ def test_fixed_is_the_space_with_its_gates_held() -> None:
         assert close(parameter.grad, theirs[name].grad, 1e-3), name
     executed, hard = found.routing.cost.under("macs").executed, wanted.routing.cost.under("macs").hard
     assert executed.tolist() == hard.tolist()
+
+
+def test_plans_never_write_into_what_they_were_given() -> None:
+    """A resize to the size at hand gives its own input back; the relu behind it must not be done in place."""
+    text = """space s {
+      input image: 3
+      axis scale = full with stride = 2
+      gate g per image { body mean | conv(1, routes, bias); activation relu_tanh; start bias(1.0) }
+      node at scale {
+        x = image | conv(3, 4, stride = 2)
+        y = x | resize(to = scale) | relu
+        send x by g(x) { keep: resize(to = scale) | relu }
+        z = y + x
+      }
+      output a = keep[full]
+      output b = z[full]
+    }"""
+    space = rs.loads(text)
+    dense, sparse = rs.compile(space, form="dense").eval(), rs.compile(space, form="sparse")
+    x = images(2)
+    with torch.no_grad():
+        wanted, found = dense(x).output, sparse(x).output
+    assert close(found["a"], wanted["a"]) and close(found["b"], wanted["b"])
