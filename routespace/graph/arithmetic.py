@@ -130,4 +130,9 @@ def show(value: Value) -> str:
     return f"{float(value):g}" if isinstance(value, Fraction) and value.denominator > 64 else str(value)
 
 
+def count(number: int) -> str:
+    """A count in a message, however large."""
+    return str(number) if number < 10**9 else "more than 10^9"
+
+
 _NO_NUMBERS = frozenset({bool, tuple})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from routespace.diagnostics import Findings
+from routespace.diagnostics import Findings, RouteError
 from routespace.diagnostics.collector import collector_paused
 from routespace.graph.arguments import fill
 from routespace.graph.choices import clause
@@ -26,7 +26,7 @@ from routespace.graph.ir import (
     Value,
 )
 from routespace.graph.numbers import Numbers
-from routespace.graph.ops import IMAGE_STRIDE, Resolver, check_merge
+from routespace.graph.ops import IMAGE_STRIDE, Resolver, check_merge, check_size
 from routespace.graph.places import places_of, resolve_axes
 from routespace.graph.policies import resolve_policies
 from routespace.graph.scope import Scope
@@ -48,7 +48,11 @@ def build(space: Space, findings: Findings | None = None) -> RouteGraph:
     """
     found = findings if findings is not None else Findings({source.path: source for source in space.sources})
     with collector_paused():
-        return _build(space, found)
+        try:
+            return _build(space, found)
+        except RecursionError:
+            found.add("RS805", f"space `{space.name}` is nested too deeply to be built", space.declaration.span)
+        raise RouteError(found.diagnostics, found.sources)
 
 
 def _build(space: Space, found: Findings) -> RouteGraph:
@@ -63,7 +67,11 @@ def _build(space: Space, found: Findings) -> RouteGraph:
         found.add("RS509", f"space `{space.name}` has no output", space.declaration.span)
     found.raise_errors()
     places = places_of(scope, numbers, found)
-    streams = Streams(scope, numbers, places)
+    try:
+        streams = Streams(scope, numbers, places)
+    except Fault as fault:
+        fault.report(found)
+        raise
     _inputs(streams, found)
     for place in places:
         try:
@@ -152,6 +160,7 @@ class _Concrete:
                 continue
             try:
                 value, shape = makers[draft.kind](draft)
+                check_size(shape, draft.span)
             except Fault as fault:
                 fault.report(self.findings)
                 failed = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any
 
 from routespace.diagnostics import Span, did_you_mean
@@ -53,17 +52,9 @@ class Choices:
         if not expr.args or expr.args[0].name is not None:
             raise Fault("RS315", f"gate `{expr.name}` reads a stream", expr.span, help=f"write `{expr.name}(x)`")
         env: dict[str, Any] = dict(self.builder.place.env)
-        for parameter, arg in itertools.zip_longest(template.params, expr.args[1:]):
-            if parameter is None:
-                raise Fault("RS309", f"too many arguments for gate `{expr.name}`", arg.span)
-            value = arg.value if arg is not None else parameter.default
-            if value is None:
-                raise Fault("RS309", f"gate `{expr.name}` needs `{parameter.name}`", expr.span)
-            env[parameter.name] = (
-                value
-                if isinstance(value, Name) and not self.numbers.is_number(value.id)
-                else (self.numbers.value(value, self.builder.place.env))
-            )
+        env |= self.builder.streams.binding.bind(
+            expr.name, template.params, expr.args[1:], self.builder.place.env, expr.span, template.span
+        )
         source = self.builder.entering(
             self.builder.stream(expr.args[0].value, self.builder.fresh(name), self.builder.place.env),
             self.builder.fresh(name),

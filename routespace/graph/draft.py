@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from routespace.diagnostics import Span
+from routespace.graph.binding import Binding
 from routespace.graph.fault import Fault
 from routespace.graph.numbers import Numbers
 from routespace.graph.places import Place
@@ -16,6 +17,7 @@ from routespace.space.expr import Call, Equation, Expr, GateDecl, Index
 Ref: TypeAlias = "str | None"
 """Name of a value, or None for nothing."""
 
+MOST_READ = 150_000
 KINDS = ("input", "apply", "gather", "merge", "gate", "route", "output")
 
 
@@ -63,14 +65,23 @@ class Streams:
     aliases: dict[str, Ref] = field(default_factory=dict)
     reads: dict[int, Index] = field(default_factory=dict)
     hits: dict[int, bool] = field(default_factory=dict)
+    work: int = 0
 
     def __post_init__(self) -> None:
+        self.binding = Binding(self.scope, self.numbers)
         self.by_stream: dict[str, dict[tuple[int, ...], Place]] = {}
         for place in self.places:
             for part in place.declaration.body:
                 names = [part.name] if isinstance(part, Equation) else [branch.name for branch in part.branches]
+                self.spend(len(names), place.declaration.span)
                 for name in names:
                     self.by_stream.setdefault(name, {})[place.index] = place
+
+    def spend(self, work: int, span: Span | None) -> None:
+        """Count the expressions that were read, up to what a space may have."""
+        self.work += work
+        if self.work > MOST_READ:
+            raise Fault("RS801", f"the nodes of this space have more than {MOST_READ} expressions in all", span)
 
     def resolve(self, ref: Ref) -> Ref:
         """The value behind a chain of plain renamings."""

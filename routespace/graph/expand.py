@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from math import prod
 from typing import Any
 
 from routespace.diagnostics import Span, did_you_mean
+from routespace.graph.arithmetic import count
 from routespace.graph.choices import Choices
 from routespace.graph.draft import Draft, Ref, Streams
 from routespace.graph.fault import Fault
@@ -29,6 +31,7 @@ from routespace.space.expr import (
 )
 from routespace.space.registry import MERGES, OPS
 
+MOST_MEMBERS = 1000
 _NO_NODE = NodeDecl(None, (), None, ())
 
 
@@ -68,6 +71,7 @@ class PlaceBuilder(Reader):
 
     def stream(self, expr: Expr, name: str, env: dict[str, Any]) -> Ref:
         """The value that a stream expression makes; a new one is called `name`."""
+        self.streams.spend(1, expr.span)
         match expr:
             case Name():
                 return self.read_name(expr)
@@ -169,6 +173,9 @@ def output_drafts(streams: Streams, declared: OutputDecl) -> None:
     builder = PlaceBuilder(streams, place)
     builder.node = f"outputs.{declared.name}"
     axes = [streams.scope.axis(name, declared.span) for name in declared.index]
+    if (members := prod(len(axis.labels) for axis in axes)) > MOST_MEMBERS:
+        message = f"output `{declared.name}` has {count(members)} members; at most {MOST_MEMBERS}"
+        raise Fault("RS801", message, declared.span)
     for index in itertools.product(*(range(axis.low, axis.high + 1) for axis in axes)):
         env = dict(zip(declared.index, index, strict=True))
         builder.place = Place(builder.node, index, env, _NO_NODE)

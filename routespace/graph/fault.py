@@ -26,6 +26,9 @@ class Fault(Exception):
         self.others, self.notes, self.help = tuple(others), tuple(notes), help
 
     def report(self, findings: Findings) -> None:
+        """Add this to `findings`. A limit that was reached (RS8) ends the building: what follows would reach it too."""
         findings.add(
             self.code, self.message, self.span, self.label, others=self.others, notes=self.notes, help=self.help
         )
+        if self.code.startswith("RS8"):
+            findings.raise_errors()

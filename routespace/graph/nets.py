@@ -86,7 +86,11 @@ class _Reader:
         self.scope = Scope.of(graph.space)
         self.numbers = Numbers(self.scope)
         resolve_axes(self.scope, self.numbers, Findings())
-        self.node_at = {tuple(ordinal for _, ordinal in node.index): node.name for node in graph.nodes}
+        self.node_at = {
+            (tuple(axis for axis, _ in node.index), tuple(at for _, at in node.index)): node.name
+            for node in graph.nodes
+        }
+        self.names = set(self.node_at.values())
         self.open: dict[str, set[int]] = {gate.name: set() for gate in graph.gates}
 
     def held(self, net: NetDecl, findings: Findings) -> Held:
@@ -108,9 +112,9 @@ class _Reader:
 
     def walk(self, walk: Walk) -> None:
         index = tuple(self.numbers.integer(part, {}) for part in walk.start.at)
-        node: str | None = self.node_at.get(index)
+        node = self.at(walk.start.name, index)
         if node is None:
-            raise Fault("RS703", "the walk starts off the grid", walk.start.span)
+            raise Fault("RS703", "the walk starts off the grid", walk.start.span, self.whereabouts(walk.start.name))
         for step in walk.steps:
             times = 1 if step.times is None else self.numbers.integer(step.times, {})
             if not 1 <= times <= len(self.graph.nodes):
@@ -125,12 +129,17 @@ class _Reader:
         self.open[route.gate].add(route.index)
         for reader in self.graph.readers[route.name]:
             value = self.graph.by_name[reader]
-            if not isinstance(value, Output) and value.node in self.names():
+            if not isinstance(value, Output) and value.node in self.names:
                 return value.node
         return None
 
-    def names(self) -> set[str]:
-        return set(self.node_at.values())
+    def at(self, stream: str, index: tuple[int, ...]) -> str | None:
+        """The node that makes `stream` at `index`, if there is one and something reads it."""
+        return self.node_at.get((self.scope.stream_axes.get(stream, ()), index))
+
+    def whereabouts(self, stream: str) -> str:
+        axes = self.scope.stream_axes.get(stream)
+        return "" if axes is None else f"there is no live node at this index of {', '.join(axes) or 'no axis'}"
 
     def route(self, node: str, name: str, span: Any) -> Route:
         value = self.graph.by_name.get(f"{node}.{name}")
@@ -151,9 +160,10 @@ class _Reader:
     def row(self, row: Row) -> None:
         for index in row.routes:
             for place in itertools.product(*(self.ordinals(part) for part in index.at)):
-                node = self.node_at.get(place)
+                node = self.at(index.name, place)
                 if node is None:
-                    raise Fault("RS703", f"`{index.name}` is opened off the grid, at {place}", index.span)
+                    shown = ", ".join(str(at) for at in place)
+                    raise Fault("RS703", f"`{index.name}` is opened off the grid, at [{shown}]", index.span)
                 self.follow(self.route(node, index.name, index.span))
 
     def ordinals(self, part: Expr) -> list[int]:

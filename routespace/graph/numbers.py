@@ -42,7 +42,7 @@ from routespace.space.expr import (
 from routespace.space.names.table import FOLDS
 
 MOST_STEPS = 4096
-MOST_WORK = 4_000_000
+MOST_WORK = 2_000_000
 
 _SHAPES = {Pipe: "a chain of ops", Choice: "a choice", Range: "a range", Each: "a `for`"}
 

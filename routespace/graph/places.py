@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from routespace.diagnostics import Findings
+from routespace.graph.arithmetic import count
 from routespace.graph.fault import Fault
 from routespace.graph.numbers import Numbers
 from routespace.graph.scope import MOST_INDICES, Axis, Scope
@@ -48,7 +49,7 @@ def _axis(declared: AxisDecl, numbers: Numbers) -> Axis:
     if high - low >= MOST_INDICES:
         raise Fault(
             "RS801",
-            f"axis `{declared.name}` has {high - low + 1} indices; at most {MOST_INDICES}",
+            f"axis `{declared.name}` has {count(high - low + 1)} indices; at most {MOST_INDICES}",
             declared.values.span,
         )
     return Axis(declared.name, low, tuple(f"{declared.name}{i}" for i in range(low, high + 1)), declared)
@@ -99,7 +100,8 @@ def _enumerate(declared: NodeDecl, scope: Scope, numbers: Numbers) -> Iterator[P
     for one in ranges:
         tried *= max(1, len(one))
     if tried > MOST_TRIED:
-        raise Fault("RS801", f"this node has {tried} candidate places; at most {MOST_TRIED}", declared.span)
+        message = f"this node has {count(tried)} candidate places; at most {MOST_TRIED} are tried"
+        raise Fault("RS801", message, declared.span, help="compare an axis with a number in its `where`")
     for index in itertools.product(*ranges):
         env = dict(zip(declared.axes, index, strict=True))
         if declared.where is None or numbers.truth(declared.where, env):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from math import prod
 from typing import Any
 
 from routespace.diagnostics import Span, did_you_mean
+from routespace.graph.arithmetic import count
 from routespace.graph.draft import Ref, Streams
 from routespace.graph.fault import Fault
 from routespace.graph.places import Place
+from routespace.graph.scope import MOST_INDICES
 from routespace.space.expr import Choice, Each, Equation, Expr, If, Index, Name, Pipe, Sum
 from routespace.space.registry import OPS
 
@@ -102,6 +105,8 @@ class Reader:
         if not free:
             return [env]
         axes = [self.scope.axes[name] for name in free]
+        if (members := prod(len(axis.labels) for axis in axes)) > MOST_INDICES:
+            raise Fault("RS801", f"this reads {count(members)} streams at once; at most {MOST_INDICES}", expr.span)
         spans = [range(axis.low, axis.high + 1) for axis in axes]
         return [{**env, **dict(zip(free, index, strict=True))} for index in itertools.product(*spans)]
 
