@@ -74,10 +74,7 @@ def _build(space: Space, found: Findings) -> RouteGraph:
         raise
     _inputs(streams, found)
     for place in places:
-        try:
-            PlaceBuilder(streams, place).build()
-        except Fault as fault:
-            fault.report(found)
+        PlaceBuilder(streams, place).build(found)
     for declared in scope.outputs:
         try:
             output_drafts(streams, declared)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.draft import Draft, Ref
-from routespace.graph.fault import Fault
+from routespace.graph.fault import Fault, Skipped
 from routespace.space.expr import Binary, Call, Choice, Clause, Expr, GateDecl, Name
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ class Choices:
         """An instance of a gate template reading a stream; a name stands for an instance made before."""
         if isinstance(expr, Name):
             if expr.id in self.builder.gates:
-                return self.builder.gates[expr.id]
+                known = self.builder.gates[expr.id]
+                if known is None:
+                    raise Skipped
+                return known
             if expr.id in self.scope.gates:
                 raise Fault("RS315", f"gate `{expr.id}` reads a stream", expr.span, help=f"write `{expr.id}(x)`")
             raise Fault(

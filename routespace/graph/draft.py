@@ -17,7 +17,7 @@ from routespace.space.expr import Call, Equation, Expr, GateDecl, Index
 Ref: TypeAlias = "str | None"
 """Name of a value, or None for nothing."""
 
-MOST_READ = 150_000
+MOST_READ = 120_000
 KINDS = ("input", "apply", "gather", "merge", "gate", "route", "output")
 
 

@@ -6,7 +6,7 @@ import itertools
 from math import prod
 from typing import Any
 
-from routespace.diagnostics import Span, did_you_mean
+from routespace.diagnostics import Findings, Span, did_you_mean
 from routespace.graph.arithmetic import count
 from routespace.graph.choices import Choices
 from routespace.graph.draft import Draft, Ref, Streams
@@ -43,16 +43,24 @@ class PlaceBuilder(Reader):
         self.count = itertools.count(1)
         self.choices = Choices(self)
 
-    def build(self) -> None:
+    def build(self, findings: Findings) -> None:
+        """Make the drafts of all equations and choices; what is wrong with one of them is reported."""
         body = self.place.declaration.body
         for part in body:
             if isinstance(part, Equation) and isinstance(part.value, Call) and part.value.name in self.scope.gates:
-                self.gates[part.name] = self.choices.gate(part.value, f"{self.node}.{part.name}")
+                try:
+                    self.gates[part.name] = self.choices.gate(part.value, f"{self.node}.{part.name}")
+                except Fault as fault:
+                    self.gates[part.name] = None
+                    fault.report(findings)
         for part in body:
-            if isinstance(part, Choice):
-                self.choices.send(part)
-            elif part.name not in self.gates:
-                self.equation(part)
+            try:
+                if isinstance(part, Choice):
+                    self.choices.send(part)
+                elif part.name not in self.gates:
+                    self.equation(part)
+            except Fault as fault:
+                fault.report(findings)
 
     def equation(self, part: Equation) -> None:
         name = f"{self.node}.{part.name}"

@@ -32,3 +32,13 @@ class Fault(Exception):
         )
         if self.code.startswith("RS8"):
             findings.raise_errors()
+
+
+class Skipped(Fault):
+    """Nothing to report: what is read here was reported where it is made."""
+
+    def __init__(self) -> None:
+        super().__init__("", "reads what could not be made")
+
+    def report(self, findings: Findings) -> None:
+        pass

@@ -19,7 +19,8 @@ from routespace.space.registry import OPS
 class Reader:
     """What the names of streams mean at one place.
 
-    `gates` are the gates of the place that have a name, `sent` the streams its choices send, `local` all its streams.
+    `gates` are the gates of the place that have a name, None where one could not be made; `sent` are the streams its
+    choices send, `local` all its streams.
     """
 
     def __init__(self, streams: Streams, place: Place) -> None:
@@ -30,7 +31,7 @@ class Reader:
             branch.name for part in place.declaration.body if isinstance(part, Choice) for branch in part.branches
         }
         self.local = self.sent | {part.name for part in place.declaration.body if isinstance(part, Equation)}
-        self.gates: dict[str, str] = {}
+        self.gates: dict[str, str | None] = {}
 
     def read_name(self, expr: Name) -> Ref:
         name = expr.id

@@ -1,0 +1,148 @@
+"""Totality at length: `python -m tests.language.fuzz --count 100000 --seed 0`.
+
+Every text is read, built and its nets held: that ends in a space or in a `RouteError`, soon and in little memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import multiprocessing
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from routespace.diagnostics import Findings, RouteError
+from routespace.graph.build import build
+from routespace.graph.nets import hold
+from routespace.graph.verify import verify
+from routespace.language.load import loads
+from tests.language.mutate import mutant
+
+SECONDS = 2.0
+MEGABYTES = 500
+ROOM = (
+    120  # megabytes in use from which on garbage is collected after each text, so that it is not counted for the next
+)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How one text went; `problem` where it went wrong."""
+
+    index: int
+    end: str
+    seconds: float
+    megabytes: float
+    problem: str = ""
+
+
+def run_text(text: str) -> str:
+    """Read, build, hold and report; `space`, or the first code of what is wrong."""
+    findings = Findings()
+    try:
+        space = loads(text, path="fuzz.route", findings=findings)
+        graph = verify(build(space, findings))
+        for net in space.nets:
+            hold(graph, net)
+    except RouteError as error:
+        if not error.diagnostics:
+            raise AssertionError("an error without findings") from None
+        report = str(error)
+        if len(report) > 200_000:
+            raise AssertionError(f"a report of {len(report)} characters") from None
+        return error.diagnostics[0].code
+    return "space"
+
+
+def run(seed: int, index: int) -> Ran:
+    text = mutant(seed, index)
+    start = time.process_time()
+    problem, end = "", "problem"
+    signal.setitimer(signal.ITIMER_REAL, 20)
+    try:
+        end = run_text(text)
+    except BaseException:  # whatever it is, it is the finding
+        problem = traceback.format_exc(limit=-8)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    seconds = time.process_time() - start
+    if _resident() > ROOM:
+        gc.collect()
+    if not problem and seconds > SECONDS:
+        problem = f"took {seconds:.1f} s"
+    return Ran(index, end, seconds, megabytes(), problem)
+
+
+def _resident() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1]) if Path("/proc/self/statm").exists() else 0
+    return pages * resource.getpagesize() / 2**20
+
+
+def megabytes() -> float:
+    """The most memory this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise TimeoutError("still running after 20 s")
+
+
+def _chunk(task: tuple[int, int, int]) -> list[Ran]:
+    seed, start, end = task
+    signal.signal(signal.SIGALRM, _stop)
+    resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))
+    return [run(seed, index) for index in range(start, end)]
+
+
+def _tasks(seed: int, start: int, count: int) -> Iterator[tuple[int, int, int]]:
+    for first in range(start, start + count, 50):
+        yield seed, first, min(first + 50, start + count)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--show", type=int, help="print the text with this number and stop")
+    options = parser.parse_args()
+    if options.show is not None:
+        print(mutant(options.seed, options.show))
+        return 0
+    ends: Counter[str] = Counter()
+    problems: list[Ran] = []
+    slowest = most = Ran(-1, "", 0, 0)
+    done = 0
+    start = time.perf_counter()
+    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
+        for runs in pool.imap_unordered(_chunk, _tasks(options.seed, options.start, options.count)):
+            for one in runs:
+                done += 1
+                ends[one.end] += 1
+                slowest = max(slowest, one, key=lambda each: each.seconds)
+                if one.megabytes > most.megabytes:
+                    most = one
+                if one.problem:
+                    problems.append(one)
+                    print(f"\n--show {one.index}: {one.problem}", flush=True)
+            rate = done / (time.perf_counter() - start)
+            print(
+                f"\r{done}/{options.count}  {rate:.0f}/s  {len(problems)} problems", end="", file=sys.stderr, flush=True
+            )
+    print(f"\n{done} texts, {len(problems)} problems; slowest {slowest.seconds:.2f} s (text {slowest.index}); ", end="")
+    print(f"most memory {most.megabytes:.0f} MB (by text {most.index})")
+    print(", ".join(f"{end} {times}" for end, times in ends.most_common()))
+    return 1 if problems or most.megabytes > MEGABYTES else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
