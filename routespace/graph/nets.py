@@ -72,7 +72,7 @@ def _given(graph: RouteGraph, weights: Weights) -> Held:
             if route not in by_node[node]:
                 raise Fault("RS702", f"node `{node}` has no route `{route}`", help=did_you_mean(route, by_node[node]))
             if not weight >= 0:
-                raise Fault("RS705", f"route `{route}` of `{node}` is held at {weight}; weights are not negative")
+                raise Fault("RS704", f"route `{route}` of `{node}` is held at {weight}; weights are not negative")
             by_node[node][route] = float(weight)
     return Held({gate.name: tuple(by_node[gate.node][route] for route in gate.routes) for gate in graph.gates})
 

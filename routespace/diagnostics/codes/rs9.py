@@ -1,0 +1,60 @@
+"""RS90: warnings. The space can be built, and part of what it says has no effect."""
+
+from __future__ import annotations
+
+from routespace.diagnostics.codes.entry import Entry
+from routespace.diagnostics.codes.texts import GATE, OUTPUT, space_of
+
+ENTRIES = (
+    Entry(
+        "RS901",
+        "node that does not exist",
+        "No output reads what the node makes, so it is neither built nor run.",
+        space_of("  axis layer = 0..2\n  node at layer {\n    x = image | relu\n  }\n  output y = x[1]\n"),
+    ),
+    Entry(
+        "RS902",
+        "route that does not exist",
+        "Nothing reads this branch at any place, so it is not built and its gate has no logit for it.",
+        space_of(
+            GATE + "  node {\n    send image by g(image) {\n      keep: relu\n"
+            "      up: tanh\n    }\n  }\n  output y = keep\n"
+        ),
+    ),
+    Entry(
+        "RS903",
+        "gate that nothing uses",
+        "No choice of the space is decided by this gate.",
+        space_of(GATE + OUTPUT),
+    ),
+    Entry(
+        "RS904",
+        "op that nothing uses",
+        "No stream, op or gate names this op. Ops that were imported, and those of the prelude, are not reported.",
+        space_of("  op norm = batchnorm\n" + OUTPUT),
+    ),
+    Entry(
+        "RS905",
+        "`let` or attribute that nothing reads",
+        "No expression reads this number. (The attribute `stride` is read by `resize(to = ...)`, and never\nreported.)",
+        space_of("  let wide = 64\n" + OUTPUT),
+    ),
+    Entry(
+        "RS906",
+        "parameter that nothing reads",
+        "Giving the parameter of the space, the op or the gate another value would change nothing.",
+        "space s(depth = 4) {\n  input image: 3\n  output y = image | relu\n}\n",
+    ),
+    Entry(
+        "RS907",
+        "input that nothing reads",
+        "No stream reads this input.",
+        space_of("  input mask: 1\n" + OUTPUT),
+    ),
+    Entry(
+        "RS908",
+        "axis that nothing stands on",
+        "No node, input, output or number uses this axis.",
+        space_of("  axis layer = 0..4\n" + OUTPUT),
+    ),
+)

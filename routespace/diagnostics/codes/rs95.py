@@ -1,0 +1,35 @@
+"""RS95: files and packages outside the language: saved spaces, runs, optional extras."""
+
+from __future__ import annotations
+
+from routespace.diagnostics.codes.entry import Entry
+
+ENTRIES = (
+    Entry(
+        "RS951",
+        "optional extra that cannot be used",
+        "What was asked for needs a package that is not installed, or that fails to import. The help shows the\n"
+        "command that installs it.",
+        'train(space, "out/run")  # without lightning\n',
+    ),
+    Entry(
+        "RS952",
+        "saved file that cannot be used",
+        "A saved space or run is missing, truncated, changed since it was written, or of another kind.",
+        'load_artifact("out/moved")\n',
+    ),
+    Entry(
+        "RS953",
+        "saved weights of another form",
+        "What was saved belongs to other forms than the one that is asked for: the weights of a fixed net are not\n"
+        "those of its space.",
+        'load_artifact("out/u_net", "sparse")\n',
+    ),
+    Entry(
+        "RS954",
+        "run that is resumed with other settings",
+        "A run goes on with the settings it was started with, so that it ends where it would have ended without the\n"
+        "break. Start a new one to change them.",
+        'train(space, "out/run", lr = 0.2)  # started with 0.1\n',
+    ),
+)

@@ -1,0 +1,12 @@
+"""Parts of the examples."""
+
+from __future__ import annotations
+
+OUTPUT = "  output y = image | relu\n"
+GATE = "  gate g per image {\n    body mean | conv(1, routes, bias)\n    activation sigmoid\n  }\n"
+CHOICE = "  output y = sum by g(image) {\n    a: image\n  }\n"
+
+
+def space_of(body: str) -> str:
+    """A space that reads an image and says `body`."""
+    return f"space s {{\n  input image: 3\n{body}}}\n"
