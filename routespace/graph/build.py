@@ -31,7 +31,7 @@ from routespace.graph.places import places_of, resolve_axes
 from routespace.graph.policies import resolve_policies
 from routespace.graph.scope import Scope
 from routespace.graph.settle import settle
-from routespace.space.expr import Call, GateDecl, Name
+from routespace.space.expr import Binary, Call, Expr, GateDecl, Index, Name, Sum
 from routespace.space.model import Space
 from routespace.space.names import check_space
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
@@ -123,15 +123,37 @@ def _inputs(streams: Streams, findings: Findings) -> None:
 
 
 def _never_hit(streams: Streams, findings: Findings) -> None:
-    for key, hit in streams.hits.items():
-        if not hit:
-            expr = streams.reads[key]
+    """Reads that never fall on a node: off the axes, or written out, they are errors; else nothing, with a warning."""
+    for key, falls in streams.falls.items():
+        expr = streams.reads[key]
+        if falls == "off" or (falls == "between" and not _moves(expr, streams.scope)):
             findings.add(
                 "RS508",
                 f"this read of `{expr.name}` never falls on a node",
                 expr.span,
                 "off the grid wherever it stands",
             )
+        elif falls == "between":
+            findings.add(
+                "RS909",
+                f"this read of `{expr.name}` is nothing: no node stands where it falls",
+                expr.span,
+                severity="warning",
+            )
+
+
+def _moves(index: Index, scope: Scope) -> bool:
+    """Whether where a read falls depends on where it stands."""
+    waiting: list[Expr] = list(index.at)
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Name) and part.id in scope.axes:
+            return True
+        if isinstance(part, Sum):
+            waiting.extend(part.terms)
+        elif isinstance(part, Binary):
+            waiting.extend((part.left, part.right))
+    return False
 
 
 class _Concrete:

@@ -64,7 +64,7 @@ class Streams:
     drafts: dict[str, Draft] = field(default_factory=dict)
     aliases: dict[str, Ref] = field(default_factory=dict)
     reads: dict[int, Index] = field(default_factory=dict)
-    hits: dict[int, bool] = field(default_factory=dict)
+    falls: dict[int, Literal["off", "between", "node"]] = field(default_factory=dict)
     work: int = 0
 
     def __post_init__(self) -> None:

@@ -28,7 +28,8 @@ def resolve_policies(
             )
         given[key] = clause
     replaced = {clause.name for clause in overrides}
-    for clause in [*(one for one in clauses if one.name not in replaced), *overrides]:
+    in_force = [*(one for one in clauses if one.name not in replaced), *overrides]
+    for clause in sorted(in_force, key=lambda one: one.mode is not None):
         try:
             _one(clause, found, numbers)
         except Fault as fault:

@@ -79,8 +79,14 @@ class Reader:
         if declared:
             return self._input(name, index, expr.span)
         place = self.streams.by_stream.get(name, {}).get(index)
-        self.streams.hits[id(expr)] = self.streams.hits.get(id(expr), False) or place is not None
         self.streams.reads[id(expr)] = expr
+        if place is not None:
+            self.streams.falls[id(expr)] = "node"
+        elif self.streams.falls.get(id(expr), "off") == "off":
+            on_axes = all(
+                ordinal in self.scope.axis(axis, expr.span) for axis, ordinal in zip(axes, index, strict=True)
+            )
+            self.streams.falls[id(expr)] = "between" if on_axes else "off"
         return f"{place.name}.{name}" if place else None
 
     def _input(self, name: str, index: tuple[int, ...], span: Span | None) -> Ref:
