@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from routespace.cli.ending import PROBLEMS, command, has_color
 from routespace.cli.options import Set, read_settings
 from routespace.cli.spaces import build_graph, name_of, read_source
-from routespace.diagnostics import Findings, RouteError
+from routespace.diagnostics import Findings, RouteError, did_you_mean
 
 if TYPE_CHECKING:
     from routespace.graph.ir import RouteGraph
+    from routespace.language.imports import Library
     from routespace.space.model import ParameterValue
 
 
@@ -64,32 +65,42 @@ class Checked:
 
 def check_file(path: Path, given: dict[str, ParameterValue]) -> Checked:
     """Everything that can be found in a file before it is compiled: each space built, each of its nets held."""
+    from routespace.language.load import read_library
+
     name = name_of(path)
+    found = Findings()
     try:
-        text = read_source(path)
+        library = read_library(read_source(path), name, path, found)
     except RouteError as error:
         return Checked(_all(error))
-    spaces = _spaces(text, name)
-    found = Findings()
+    spaces = library.own_spaces or list(dict.fromkeys(net.space for net in library.nets.values()))
     if not spaces:
-        _read_library(text, path, name, found)
         return Checked(found, () if found.has_errors else (f"{name}: no space, readable",))
     summary: list[str] = []
+    readable = not found.has_errors
     for space in spaces:
-        inner = Findings()
-        line = _check_space(text, name, space, given, inner)
-        found.sources.update(inner.sources)
-        found.extend(inner.diagnostics)
+        inner = Findings(found.sources) if readable else found
+        line = _check_space(library, name, space, given, inner)
+        if inner is not found:
+            found.extend(inner.diagnostics)
         summary += [] if line is None else [line]
     return Checked(found, tuple(summary))
 
 
-def _check_space(text: str, name: str, space: str, given: dict[str, ParameterValue], findings: Findings) -> str | None:
+def _check_space(
+    library: Library, name: str, space: str, given: dict[str, ParameterValue], findings: Findings
+) -> str | None:
+    """A line on a space that nothing is wrong with. Nets written for other parameters may not fit: a warning."""
     from routespace.graph.nets import hold
-    from routespace.language.load import loads
+    from routespace.language.load import space_of
 
+    if space not in library.spaces:
+        findings.add("RS155", f"`{name}` has no space `{space}`", help=did_you_mean(space, library.spaces))
+        return None
+    loaded = space_of(library.spaces[space], library, given, findings)
+    if findings.has_errors:
+        return None
     try:
-        loaded = loads(text, path=name, space=space, findings=findings, **given)
         graph = build_graph(loaded, findings)
     except RouteError as error:
         findings.extend(error.diagnostics)
@@ -98,25 +109,9 @@ def _check_space(text: str, name: str, space: str, given: dict[str, ParameterVal
         try:
             hold(graph, net)
         except RouteError as error:
-            findings.extend(error.diagnostics)
+            severity: Literal["error", "warning"] = "warning" if given else "error"
+            findings.extend(replace(one, severity=severity) for one in error.diagnostics)
     return None if findings.has_errors else f"{name}: space {space}, {_counts(graph, len(loaded.nets))}"
-
-
-def _spaces(text: str, name: str) -> list[str]:
-    """The spaces that a file declares, or else those that its nets are of."""
-    from routespace.language.parser import parse
-    from routespace.space.expr import NetDecl, SpaceDecl
-
-    items = parse(text, name, Findings()).items
-    own = [item.name for item in items if isinstance(item, SpaceDecl)]
-    return list(dict.fromkeys(own or [item.space for item in items if isinstance(item, NetDecl)]))
-
-
-def _read_library(text: str, path: Path, name: str, findings: Findings) -> None:
-    from routespace.language.imports import Library, collect
-    from routespace.language.parser import parse
-
-    collect(parse(text, name, findings), path, Library(), findings, [path.resolve()])
 
 
 def _counts(graph: RouteGraph, nets: int) -> str:

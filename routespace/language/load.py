@@ -60,16 +60,27 @@ def _space(
     findings: Findings,
     strict: bool,
 ) -> Space:
-    file = parse(text, shown, findings)
-    library = Library()
-    collect(file, path, library, findings, [path.resolve()])
+    library = read_library(text, shown, path, findings)
     if findings.has_errors and not library.spaces:
         findings.raise_errors()
     chosen = _choose(library, wanted, shown, findings)
-    space = bind(chosen, library, given, findings)
-    check_names(space, findings, library)
+    space = space_of(chosen, library, given, findings)
     if strict or findings.has_errors:
         findings.raise_errors()
+    return space
+
+
+def read_library(text: str, shown: str, path: Path, findings: Findings) -> Library:
+    """Everything that `text` declares or imports; `path` is where its imports start from, `shown` its name."""
+    library = Library()
+    collect(parse(text, shown, findings), path, library, findings, [path.resolve()])
+    return library
+
+
+def space_of(declared: SpaceDecl, library: Library, given: Mapping[str, ParameterValue], findings: Findings) -> Space:
+    """A space of `library` with its parameters bound and its names checked; what is wrong goes to `findings`."""
+    space = bind(declared, library, given, findings)
+    check_names(space, findings, library)
     return space
 
 
