@@ -7,6 +7,7 @@ where a law is violated or a share is below 5 %.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections import Counter, defaultdict
@@ -24,6 +25,8 @@ from routespace.testing.laws import LAWS, Subject, hits
 from routespace.testing.laws.hits import SITUATIONS
 
 LEAST_SHARE = 0.05
+_DETAILS = re.compile(r"`[^`]*`|[{\[(].*|\b(dense|sparse|export)\b|[0-9][0-9.e+-]*|\b(inf|nan)\b")
+"""What may differ between messages of one kind: names, lists, forms, numbers."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,13 @@ def report(findings: Sequence[Finding], console: Console) -> bool:
             broken[law].append((finding.seed, message))
     for law, cases in broken.items():
         console.print(f"{law}: violated by {len(cases)} cases", style="red", highlight=False)
-        for seed, message in cases[:3]:
-            console.print(f"  seed {seed}: {message}", markup=False, highlight=False, soft_wrap=True)
+        kinds: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        for case in cases:
+            kinds[_DETAILS.sub("#", case[1])].append(case)
+        for alike in sorted(kinds.values(), key=len, reverse=True):
+            seed, message = alike[0]
+            count = f" (and {len(alike) - 1} alike)" if len(alike) > 1 else ""
+            console.print(f"  seed {seed}{count}: {message}", markup=False, highlight=False, soft_wrap=True)
     measured = shares(findings)
     for name, share in measured.items():
         console.print(f"{name:>18} {share:6.1%}", style="red" if share < LEAST_SHARE else None, highlight=False)

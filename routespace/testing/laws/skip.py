@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from routespace.emit import target_of
+from routespace.emit import targets_of
 from routespace.graph.ir import Gate, Route, RouteGraph
 from routespace.runtime.control import forcing
 from routespace.testing.dice import SeededDice
@@ -33,12 +33,13 @@ def rows_seen(graph: RouteGraph, module: nn.Module, images: Tensor) -> Counter[s
     """How many rows the op of each value was called with."""
     seen: Counter[str] = Counter()
     handles = []
+    targets = targets_of(graph)
     for value in graph.values:
         found = op_of(value)
         if found is None:
             continue
         seen[value.name] = 0
-        part = module.get_submodule(f"{target_of(value.name)}.{'body' if isinstance(value, Gate) else 'op'}")
+        part = module.get_submodule(f"{targets[value.name]}.{'body' if isinstance(value, Gate) else 'op'}")
         handles.append(part.register_forward_pre_hook(_counter(seen, value.name)))
     try:
         module(images)
