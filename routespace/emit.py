@@ -38,6 +38,9 @@ from routespace.space.conventions import CONVENTIONS
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 from routespace.space.shape import Stride
 
+BEGIN, REPORT = "begin", "report"
+_PLAIN = nn.Module()
+
 FORMS = {"dense": dense, "sparse": sparse, "export": export, "fixed": fixed}
 
 
@@ -50,6 +53,7 @@ class _Emitter:
     def __init__(self, graph: RouteGraph, family: Any, debug: bool) -> None:
         self.graph, self.family, self.debug = graph, family, debug
         self.root = nn.Module()
+        self.targets = targets_of(graph)
         self.fx = fx.Graph()
         self.nodes: dict[str, fx.Node] = {}
         self.gates = [gate.name for gate in graph.gates]
@@ -60,7 +64,7 @@ class _Emitter:
         self.zeros = (policies.live_inference != "by_route", policies.live_training != "by_route")
 
     def run(self) -> fx.GraphModule:
-        (source,) = [value for value in self.graph.values if isinstance(value, Input)]
+        source = next(value for value in self.graph.values if isinstance(value, Input))
         self.images = self.fx.placeholder("images")
         graph = self.graph
 
@@ -71,7 +75,7 @@ class _Emitter:
                 raise InputError(f"images of {size[0]}x{size[1]} do not fit the space: {fault.message}") from None
 
         self.begin = Begin(source.name, source.channels, graph.smallest, sizes_of)
-        self.frame = self.call("begin", self.begin, self.images)
+        self.frame = self.place(BEGIN, self.begin, self.images)
         for value in graph.values:
             getattr(self, f"_{type(value).__name__.lower()}")(value)
         self.fx.output(self._report())
@@ -81,7 +85,13 @@ class _Emitter:
         return module
 
     def call(self, name: str, leaf: nn.Module, *args: fx.Node) -> fx.Node:
-        target = target_of(name)
+        """A call of the leaf that makes the value `name`."""
+        if hasattr(leaf, "unit"):
+            leaf.unit = self.units[name]  # type: ignore[assignment]
+        self.nodes[name] = self.place(self.targets[name], leaf, *args)
+        return self.nodes[name]
+
+    def place(self, target: str, leaf: nn.Module, *args: fx.Node) -> fx.Node:
         parent = self.root
         *path, last = target.split(".")
         for part in path:
@@ -89,14 +99,7 @@ class _Emitter:
                 parent.add_module(part, nn.Module())
             parent = getattr(parent, part)
         parent.add_module(last, leaf)
-        if hasattr(leaf, "unit"):
-            leaf.unit = self.units[name]  # type: ignore[assignment]
-        node = self.fx.call_module(target, args)
-        self.nodes[name] = node
-        return node
-
-    def arg(self, name: str) -> fx.Node:
-        return self.nodes[name]
+        return self.fx.call_module(target, args)
 
     def guard(self, guard: Guard) -> tuple[tuple[tuple[int, int | None], ...] | None, list[fx.Node]]:
         """A guard as places among the decisions passed, and those decisions."""
@@ -162,8 +165,8 @@ class _Emitter:
         keys = [value.key for value in outputs]
         gates = [(gate.node, gate.routes) for gate in graph.gates]
         report = Report(meter, keys, gates, len(watched), self.family.tally, self.family.presence, self.debug)
-        return self.call(
-            "report",
+        return self.place(
+            REPORT,
             report,
             self.frame,
             *(self.nodes[value.name] for value in outputs),
@@ -249,9 +252,25 @@ def factory(name: str | Callable[..., Any]) -> Callable[..., Any]:
     return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
 
 
-def target_of(name: str) -> str:
-    """Module path of a value: its name, made safe against names that `nn.Module` uses itself."""
-    return ".".join(f"{part}_" if hasattr(nn.Module(), part) else part for part in name.split("."))
+def targets_of(graph: RouteGraph) -> dict[str, str]:
+    """Module path of every value: its name, made safe against names that `nn.Module` and this file use themselves.
+
+    A value whose name begins other names (`x` beside `x.1`) stands below its own: `x.value`.
+    """
+    names = [value.name for value in graph.values]
+    folders = {".".join(parts[:n]) for parts in (name.split(".") for name in names) for n in range(1, len(parts))}
+    taken: dict[str, str] = {}
+    targets: dict[str, str] = {}
+    for name in names:
+        path = [_safe(part) for part in name.split(".")] + ["value"] * (name in folders)
+        while taken.setdefault(".".join(path), name) != name:
+            path[-1] += "_"
+        targets[name] = ".".join(path)
+    return targets
+
+
+def _safe(part: str) -> str:
+    return f"{part}_" if part in (BEGIN, REPORT) or hasattr(_PLAIN, part) else part
 
 
 def _class_name(name: str) -> str:

@@ -49,9 +49,9 @@ def compute(sign: str, a: Value, b: Value, span: Span | None) -> Value:
     try:
         return bounded(COMPUTE[sign](a, b), span)
     except ZeroDivisionError:
-        raise Fault("RS307", f"{show(a)} {sign} {show(b)} has no value: it divides by zero", span) from None
+        raise Fault("RS307", f"{_side(a)} {sign} {_side(b)} has no value: it divides by zero", span) from None
     except OverflowError as error:
-        raise Fault("RS307", f"{show(a)} {sign} {show(b)} has no value: {error}", span) from None
+        raise Fault("RS307", f"{_side(a)} {sign} {_side(b)} has no value: {error}", span) from None
 
 
 def compare(sign: str, a: Value, b: Value, span: Span | None) -> bool:
@@ -128,6 +128,10 @@ def show(value: Value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{float(value):g}" if isinstance(value, Fraction) and value.denominator > 64 else str(value)
+
+
+def _side(value: Value) -> str:
+    return f"({show(value)})" if "/" in show(value) else show(value)
 
 
 def count(number: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.draft import Draft, Ref
 from routespace.graph.fault import Fault, Skipped
-from routespace.space.expr import Binary, Call, Choice, Clause, Expr, GateDecl, Name
+from routespace.space.expr import Binary, Call, Choice, Clause, Expr, GateDecl, Name, Number
 
 if TYPE_CHECKING:
     from routespace.graph.expand import PlaceBuilder
@@ -39,7 +39,8 @@ class Choices:
                 help=did_you_mean(expr.id, [*self.builder.gates, *self.scope.gates]),
             )
         if not isinstance(expr, Call):
-            raise Fault("RS315", "a gate is needed here", expr.span, help="write `GATE(stream)`")
+            help = "write `x | scale(…)` to scale a stream" if isinstance(expr, Number) else "write `GATE(stream)`"
+            raise Fault("RS315", "a gate is needed here", expr.span, help=help)
         template = self.scope.gates.get(expr.name)
         if template is None:
             raise Fault(
@@ -74,9 +75,7 @@ class Choices:
 
     def gate_name(self) -> str:
         name = f"{self.builder.node}.gate"
-        while name in self.builder.streams.drafts:
-            name = self.builder.fresh(f"{self.builder.node}.gate")
-        return name
+        return self.builder.fresh(name) if name in self.builder.streams.drafts else name
 
     def slots(self, gate: str, choice: Choice, names: list[str]) -> Draft:
         draft = self.builder.streams.drafts[gate]
@@ -85,9 +84,9 @@ class Choices:
         elif len(draft.slots) != len(names):
             raise Fault(
                 "RS316",
-                f"gate `{gate}` decides over {len(draft.slots)} branches elsewhere and {len(names)} here",
+                f"this gate decides over {_branches(len(draft.slots))} elsewhere and {_branches(len(names))} here",
                 choice.span,
-                others=[(draft.span, "this gate")],
+                others=[(draft.span, "the gate they share")],
             )
         if choice.below is not None:
             draft.below = float(self.numbers.number(choice.below, self.builder.place.env))
@@ -216,6 +215,10 @@ class Choices:
                 sends=False,
             )
         )
+
+
+def _branches(count: int) -> str:
+    return f"{count} branch{'es' if count != 1 else ''}"
 
 
 def clause(template: GateDecl, name: str) -> Clause | None:

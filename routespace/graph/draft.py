@@ -63,6 +63,7 @@ class Streams:
     places: Sequence[Place]
     drafts: dict[str, Draft] = field(default_factory=dict)
     aliases: dict[str, Ref] = field(default_factory=dict)
+    alias_spans: dict[str, Span | None] = field(default_factory=dict)
     reads: dict[int, Index] = field(default_factory=dict)
     falls: dict[int, Literal["off", "between", "node"]] = field(default_factory=dict)
     work: int = 0
@@ -90,5 +91,5 @@ class Streams:
             ref = self.aliases[ref]
             seen += 1
             if seen > len(self.aliases):
-                raise Fault("RS505", f"`{ref}` is only a name for itself")
+                raise Fault("RS505", f"`{ref}` is only a name for itself", self.alias_spans.get(ref or ""))
         return ref

@@ -25,9 +25,11 @@ from routespace.space.expr import (
     Index,
     Name,
     NodeDecl,
+    Number,
     OutputDecl,
     Pipe,
     Sum,
+    Unary,
 )
 from routespace.space.registry import MERGES, OPS
 
@@ -40,7 +42,7 @@ class PlaceBuilder(Reader):
 
     def __init__(self, streams: Streams, place: Place) -> None:
         super().__init__(streams, place)
-        self.count = itertools.count(1)
+        self.count: dict[str, int] = {}
         self.choices = Choices(self)
 
     def build(self, findings: Findings) -> None:
@@ -52,6 +54,7 @@ class PlaceBuilder(Reader):
                     self.gates[part.name] = self.choices.gate(part.value, f"{self.node}.{part.name}")
                 except Fault as fault:
                     self.gates[part.name] = None
+                    fault.at(self.node)
                     fault.report(findings)
         for part in body:
             try:
@@ -60,6 +63,7 @@ class PlaceBuilder(Reader):
                 elif part.name not in self.gates:
                     self.equation(part)
             except Fault as fault:
+                fault.at(self.node)
                 fault.report(findings)
 
     def equation(self, part: Equation) -> None:
@@ -67,9 +71,12 @@ class PlaceBuilder(Reader):
         ref = self.stream(part.value, name, self.place.env)
         if ref != name:
             self.streams.aliases[name] = ref
+            self.streams.alias_spans[name] = part.span
 
     def fresh(self, hint: str) -> str:
-        return f"{hint}_{next(self.count)}"
+        """A name no user can write and no other equation changes: `x.1`, `x.2`."""
+        self.count[hint] = self.count.get(hint, 0) + 1
+        return f"{hint}.{self.count[hint]}"
 
     def add(self, draft: Draft) -> str:
         if draft.name in self.streams.drafts:
@@ -106,7 +113,7 @@ class PlaceBuilder(Reader):
                 return self.choices.choice(expr, name, env)
             case Binary(op="*"):
                 return self.choices.gated(expr, name, env)
-        raise Fault("RS314", "a stream is needed here", expr.span)
+        raise Fault("RS314", "a stream is needed here", expr.span, _no_stream(expr))
 
     def entering(self, ref: Ref, name: str, span: Span | None) -> Ref:
         """`ref` as something an op can read: a route of another node arrives through a merge of one."""
@@ -164,15 +171,27 @@ class PlaceBuilder(Reader):
         if call.name in self.scope.gates:
             raise Fault("RS314", "a gate is no stream", call.span, help="give it a name, or use it after `by`")
         if call.name in self.scope.ops or call.name in OPS:
-            raise Fault(
-                "RS314", f"`{call.name}` is an op", call.span, help=f"pipe a stream into it: `x | {call.name}(…)`"
-            )
+            first = call.args[0].value if call.args else None
+            piped = f"{first.id} | {call.name}" if isinstance(first, Name) else f"x | {call.name}(…)"
+            raise Fault("RS314", f"`{call.name}` is an op", call.span, help=f"pipe a stream into it: `{piped}`")
         raise Fault(
             "RS203",
             f"unknown op `{call.name}`",
             call.span,
             help=did_you_mean(call.name, [*MERGES, *self.scope.op_names()]),
         )
+
+
+def _no_stream(expr: Expr) -> str:
+    """What an expression is that makes no stream, in words."""
+    match expr:
+        case Number():
+            return "this is a number"
+        case Binary(op="-"):
+            return "streams are added with `+`, never subtracted"
+        case Binary() | Unary():
+            return "this is no way to make a stream"
+    return ""
 
 
 def output_drafts(streams: Streams, declared: OutputDecl) -> None:
@@ -189,6 +208,8 @@ def output_drafts(streams: Streams, declared: OutputDecl) -> None:
         builder.place = Place(builder.node, index, env, _NO_NODE)
         key = ".".join([declared.name, *(axis.label(i) for axis, i in zip(axes, index, strict=True))])
         ref = builder.stream(declared.value, f"outputs.{key}", env)
+        if ref is None and streams.hits.get(id(declared.value)) is False:
+            continue  # said of the read itself
         if ref is None:
             raise Fault("RS507", f"output `{key}` reads nothing: its stream never exists", declared.span)
         streams.drafts[f"output.{key}"] = Draft("output", f"output.{key}", "", [ref], env, declared.span, slot=key)

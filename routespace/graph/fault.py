@@ -24,11 +24,30 @@ class Fault(Exception):
         super().__init__(message)
         self.code, self.message, self.span, self.label = code, message, span, label
         self.others, self.notes, self.help = tuple(others), tuple(notes), help
+        self.key = (span, *(place for place, _ in self.others)) if span else None
+
+    def through(self, span: Span | None, text: str) -> None:
+        """Show a place that led here; it makes the finding no other one."""
+        if span is not None and len(self.others) < 3 and all(place != span for place, _ in self.others):
+            self.others = (*self.others, (span, text))
+
+    def at(self, node: str) -> None:
+        """Name the node that this was first found at."""
+        note = f"at node `{node}`"
+        if "." in node or node[-1:].isdigit():
+            self.notes = (*self.notes, note)
 
     def report(self, findings: Findings) -> None:
         """Add this to `findings`. A limit that was reached (RS8) ends the building: what follows would reach it too."""
         findings.add(
-            self.code, self.message, self.span, self.label, others=self.others, notes=self.notes, help=self.help
+            self.code,
+            self.message,
+            self.span,
+            self.label,
+            others=self.others,
+            notes=self.notes,
+            help=self.help,
+            key=self.key,
         )
         if self.code.startswith("RS8"):
             findings.raise_errors()

@@ -118,7 +118,7 @@ class _Reader:
         for step in walk.steps:
             times = 1 if step.times is None else self.numbers.integer(step.times, {})
             if not 1 <= times <= len(self.graph.nodes):
-                raise Fault("RS703", f"`{step.route}` is taken {times} times", step.span)
+                raise Fault("RS703", f"`{step.route}` is taken {times} times", step.span, "at least once is possible")
             for _ in range(times):
                 if node is None:
                     raise Fault("RS703", f"the walk goes on with `{step.route}` behind the output", step.span)
@@ -137,9 +137,17 @@ class _Reader:
         """The node that makes `stream` at `index`, if there is one and something reads it."""
         return self.node_at.get((self.scope.stream_axes.get(stream, ()), index))
 
+    def shown(self, stream: str, index: tuple[int, ...]) -> str:
+        """An index in words."""
+        names = self.scope.stream_axes.get(stream, ())
+        if len(names) != len(index):
+            return f"an index of {len(index)}"
+        pairs = zip((self.scope.axes[name] for name in names), index, strict=True)
+        return ", ".join(axis.label(at) if at in axis else f"{axis.name} {at}" for axis, at in pairs)
+
     def whereabouts(self, stream: str) -> str:
         axes = self.scope.stream_axes.get(stream)
-        return "" if axes is None else f"there is no live node at this index of {', '.join(axes) or 'no axis'}"
+        return f"`{stream}` is at [{', '.join(axes)}], and no node is at this index" if axes else ""
 
     def route(self, node: str, name: str, span: Any) -> Route:
         value = self.graph.by_name.get(f"{node}.{name}")
@@ -162,8 +170,9 @@ class _Reader:
             for place in itertools.product(*(self.ordinals(part) for part in index.at)):
                 node = self.at(index.name, place)
                 if node is None:
-                    shown = ", ".join(str(at) for at in place)
-                    raise Fault("RS703", f"`{index.name}` is opened off the grid, at [{shown}]", index.span)
+                    shown = self.shown(index.name, place)
+                    message = f"`{index.name}` is opened off the grid, at {shown}"
+                    raise Fault("RS703", message, index.span, self.whereabouts(index.name))
                 self.follow(self.route(node, index.name, index.span))
 
     def ordinals(self, part: Expr) -> list[int]:

@@ -74,7 +74,14 @@ class Numbers:
             return value
         if isinstance(value, Fraction) and value.denominator == 1:
             return value.numerator
-        raise Fault("RS302", f"a whole number is needed here, this is {show(value)}", expr.span)
+        raise Fault("RS302", f"a whole number is needed here, this is {show(value)}", expr.span, self._known(expr, env))
+
+    @staticmethod
+    def _known(expr: Expr, env: Env) -> str:
+        """The names in a small expression that have a value here, with their values."""
+        parts = [expr, *((expr.left, expr.right) if isinstance(expr, Binary) else ())]
+        names = [one.id for one in parts if isinstance(one, Name) and is_plain(env.get(one.id, ()))]
+        return ", ".join(f"`{name}` is {show(env[name])}" for name in names if not isinstance(env[name], Name))
 
     def truth(self, expr: Expr, env: Env) -> bool:
         return _truth(self.value(expr, env), expr.span)
@@ -195,7 +202,7 @@ class Numbers:
             if len(at) != len(declared.index):
                 raise Fault(
                     "RS304",
-                    f"`{name}` has {len(declared.index)} indices, {len(at)} are given",
+                    f"`{name}` is read by index `{name}[{', '.join(declared.index)}]`, {len(at)} given",
                     span,
                     others=[(declared.span, "declared here")],
                 )

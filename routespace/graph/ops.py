@@ -87,7 +87,11 @@ class Resolver:
         if self._parts > MOST_PARTS:
             raise Fault("RS807", f"the ops of this space have more than {MOST_PARTS} parts", expr.span)
         if self._depth >= DEEPEST:
-            raise Fault("RS805", f"ops lead through each other more than {DEEPEST} deep", expr.span, "to here")
+            way = [f"`{name}`" for name in (*self._opening[:3], "…", *self._opening[-2:])]
+            notes = [" → ".join(way)] if len(self._opening) > 5 else []
+            raise Fault(
+                "RS805", f"ops lead through each other more than {DEEPEST} deep", expr.span, "here", notes=notes
+            )
         self._depth += 1
         try:
             return self._made(expr, env, shape)
@@ -168,14 +172,17 @@ class Resolver:
         if name in self._opening:
             circle = [*self._opening[self._opening.index(name) :], name]
             notes = [" → ".join(f"`{one}`" for one in circle)] if 2 < len(circle) <= 9 else []
-            others = [(span, "used here")]
-            raise Fault("RS306", f"op `{name}` is defined by itself", declared.span, others=others, notes=notes)
+            others = [(declared.span, f"`{name}` is made here")]
+            raise Fault("RS306", f"op `{name}` is defined by itself", span, "needed here", others=others, notes=notes)
         inner = self.binding.outer(env)
         inner["channels"] = shape.channels
         inner.update(self.binding.bind(name, declared.params, args, env, span, declared.span))
         self._opening.append(name)
         try:
             return self._op(declared.value, inner, shape)
+        except Fault as fault:
+            fault.through(span, f"`{name}` is used here")
+            raise
         finally:
             self._opening.pop()
 
@@ -216,9 +223,11 @@ def check_merge(merge: str, shapes: tuple[Shape, ...], spans: list[Span | None],
     """Streams that merge must agree (in channels too, unless the merge stacks them); both places are named."""
     stacked = MERGES[merge].ordered
     first = shapes[0]
+    help = "bring them to one scale with a stride or with `resize(to = …)`"
     for place, other in enumerate(shapes[1:], start=1):
         if not stacked and other.channels != first.channels:
             problem = f"{first.channels} and {other.channels} channels"
+            help = f"bring them to one number of channels, for example with `conv(1, {first.channels})`"
         elif other.stride != first.stride:
             problem = f"strides {first.stride} and {other.stride}"
         elif (other.height, other.width) != (first.height, first.width):
@@ -231,6 +240,7 @@ def check_merge(merge: str, shapes: tuple[Shape, ...], spans: list[Span | None],
             spans[place] or span,
             f"this has {other}",
             others=[(spans[0] or span, f"this has {first}")],
+            help=help,
         )
 
 

@@ -66,13 +66,13 @@ def places_of(scope: Scope, numbers: Numbers, findings: Findings) -> list[Place]
                 found += 1
                 other = taken.setdefault(place.name, declared)
                 if other is not declared:
-                    raise Fault(
-                        "RS503",
-                        f"node `{place.name}` is declared twice",
-                        declared.span,
-                        "again here",
-                        others=[(other.span, "first here")],
-                    )
+                    is_bare = not declared.axes and declared.name is None
+                    message = f"node `{place.name}` is declared twice"
+                    help = "divide the places with `where`, or name the nodes"
+                    if is_bare:
+                        message, help = "two nodes have neither a name nor axes", "give each a name: `node NAME { … }`"
+                    others = [(other.span, "first here")]
+                    raise Fault("RS503", message, declared.span, "again here", others=others, help=help)
                 places.append(place)
                 if len(places) > MOST_NODES:
                     raise Fault("RS801", f"the space has more than {MOST_NODES} nodes", declared.span)

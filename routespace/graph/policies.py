@@ -59,21 +59,24 @@ def _word(clause: Clause, words: tuple[str, ...]) -> str:
     if isinstance(value, Name) and value.id in words:
         return value.id
     shown = value.id if isinstance(value, Name) else ""
-    raise Fault(
-        "RS603",
-        f"`{clause.name}` is one of {', '.join(words)}",
-        value.span or clause.span,
-        help=did_you_mean(shown, words),
-    )
+    message = f"`{clause.name}` is {_listed(words)}" + (f", not `{shown}`" if shown else "")
+    raise Fault("RS603", message, value.span or clause.span, help=did_you_mean(shown, words))
 
 
 def _init(clause: Clause, numbers: Numbers) -> tuple[str, tuple[tuple[str, Any], ...]]:
     value = clause.value
     if isinstance(value, Name) and value.id == "kaiming":
         return "kaiming", ()
+    if isinstance(value, Call) and value.name == "kaiming" and [arg.value for arg in value.args] == [Name("fan_in")]:
+        return "kaiming", ()
     if isinstance(value, Call) and value.name == "normal" and len(value.args) == 1:
-        return "normal", (("std", float(numbers.number(value.args[0].value, {}))),)
-    raise Fault("RS603", "`init` is `kaiming` or `normal(std)`", value.span or clause.span)
+        std = float(numbers.number(value.args[0].value, {}))
+        if std <= 0:
+            raise Fault("RS311", f"a standard deviation of {std:g} is not above 0", value.args[0].value.span)
+        return "normal", (("std", std),)
+    shown = value.id if isinstance(value, Name) else ""
+    help = did_you_mean(shown, ("kaiming", "normal"))
+    raise Fault("RS603", "`init` is `kaiming` or `normal(std)`", value.span or clause.span, help=help)
 
 
 def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
@@ -84,7 +87,7 @@ def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
         shown = value.name if isinstance(value, Call) else ""
         raise Fault(
             "RS603",
-            f"a budget is one of {', '.join(BUDGETS)}",
+            f"a budget is {_listed(tuple(BUDGETS))}",
             value.span or clause.span,
             help=did_you_mean(shown, BUDGETS) or "write `square(expected / maximum, 0.5, weight = 0.5)`",
         )
@@ -107,9 +110,19 @@ def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
     budget = Budget(
         value.name, target, fractions.get("weight", 1.0), fractions.get("start", 0.0), fractions.get("ramp", 0.0)
     )
-    if not (0 <= budget.start <= 1 and 0 <= budget.ramp <= 1 and budget.weight >= 0 and 0 <= budget.target <= 1):
-        raise Fault("RS604", "target, start and ramp are fractions from 0 to 1, weight is not negative", value.span)
+    places = {name: arg.value for name, arg in named.items()} | ({} if wanted == 1 else {"target": positional[1].value})
+    for name in ("target", "start", "ramp"):
+        if not 0 <= getattr(budget, name) <= 1:
+            message = f"the {name} of a budget is a fraction from 0 to 1, not {getattr(budget, name):g}"
+            raise Fault("RS604", message, places[name].span)
+    if budget.weight < 0:
+        message = f"the weight of a budget is not negative, this is {budget.weight:g}"
+        raise Fault("RS604", message, places["weight"].span)
     return budget
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _quantity(value: Call, positional: list[Arg]) -> None:

@@ -36,7 +36,7 @@ class Reader:
     def read_name(self, expr: Name) -> Ref:
         name = expr.id
         if name in self.gates:
-            raise Fault("RS314", f"`{name}` is a gate, not a stream", expr.span)
+            raise Fault("RS314", f"a stream is needed here, `{name}` is a gate", expr.span)
         if name in self.local:
             return f"{self.node}.{name}"
         if name in self.scope.inputs:
@@ -49,19 +49,27 @@ class Reader:
             return self._input(name, tuple(self.place.env[axis] for axis in declared.index), expr.span)
         axes = self.scope.stream_axes.get(name)
         if axes == ():
-            place = self.streams.by_stream[name].get(())
+            place = self.streams.by_stream.get(name, {}).get(())
             return f"{place.name}.{name}" if place else None
         if axes is not None:
             raise Fault("RS304", f"`{name}` is read by index `{name}[{', '.join(axes)}]`", expr.span)
-        known = "an op" if name in self.scope.ops or name in OPS else "a number" if self.numbers.is_number(name) else ""
-        if known:
-            raise Fault("RS314", f"a stream is needed here, `{name}` is {known}", expr.span)
+        if known := self._other_kind(name):
+            help = f"write `x | {name}` for a stream `x`" if known == "an op" else None
+            raise Fault("RS314", f"a stream is needed here, `{name}` is {known}", expr.span, help=help)
         raise Fault(
             "RS201",
             f"unknown stream `{name}`",
             expr.span,
             help=did_you_mean(name, [*self.local, *self.scope.stream_names()]),
         )
+
+    def _other_kind(self, name: str) -> str:
+        """What a name that is no stream is, in words."""
+        if name in self.scope.gates:
+            return "a gate"
+        if self.numbers.is_number(name):
+            return "a number"
+        return "an op" if name in OPS or name in self.scope.ops or name in self.scope.parameters else ""
 
     def read_index(self, expr: Index, env: dict[str, Any]) -> Ref:
         name = expr.name
@@ -73,7 +81,7 @@ class Reader:
             )
         if len(expr.at) != len(axes):
             raise Fault(
-                "RS304", f"`{name}` has {len(axes)} indices ({', '.join(axes)}), {len(expr.at)} are given", expr.span
+                "RS304", f"`{name}` is read by index `{name}[{', '.join(axes)}]`, {len(expr.at)} given", expr.span
             )
         index = tuple(self.numbers.integer(part, env) for part in expr.at)
         if declared:

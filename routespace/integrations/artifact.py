@@ -54,7 +54,7 @@ def save_artifact(directory: Path | str, space: Space, module: nn.Module, *, net
         "format": FORMAT,
         "routespace": rs.__version__,
         "space": space.name,
-        "parameters": {binding.name: from_expr(binding.value) for binding in space.parameters},
+        "parameters": {binding.name: space.parameter(binding.name) for binding in space.parameters},
         "policies": {clause.name: from_expr(clause.value) for clause in space.overrides},
         "net": net,
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},

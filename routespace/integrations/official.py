@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor, nn
 
 from routespace.compiler import graph_of
-from routespace.emit import target_of
+from routespace.emit import targets_of
 from routespace.graph.ir import Apply, Beside, Chain, Gate, Input, Leaf, Op, Route, RouteGraph
 from routespace.runtime.weights import load_strictly
 
@@ -40,9 +40,10 @@ def segmentation_names(graph: RouteGraph, state_dict: Mapping[str, Tensor]) -> I
     those without parameters too.
     """
     cells = {node.name: _cell(node.index) for node in graph.nodes}
+    targets = targets_of(graph)
     inputs = {value.name for value in graph.values if isinstance(value, Input)}
     for value in graph.values:
-        target, last = target_of(value.name), value.name.rsplit(".", 1)[-1]
+        target, last = targets[value.name], value.name.rsplit(".", 1)[-1]
         if isinstance(value, Gate):
             yield from _named(value.body, f"{target}.body", [f"{cells[value.node]}.gate_conv_beta.{i}" for i in (0, 2)])
         elif isinstance(value, Apply) and isinstance(value.op, Leaf) and value.op.entry == "ladder_decoder":

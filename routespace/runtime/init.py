@@ -12,7 +12,7 @@ from torch import nn
 
 
 def initialise(module: nn.Module, policy: str, args: Mapping[str, Any], starts: Mapping[str, float], seed: int) -> None:
-    """Set every parameter of `module`: convolutions by `policy`, norms to 1 and 0, biases to 0.
+    """Set every parameter of `module`: convolutions by `policy`, norms to 1 and 0, biases to 0, others as torch does.
 
     `policy` is "kaiming" (normal, fan-in) or "normal" (with `std`). `starts` gives, by module name of a gate's body,
     the bias of its last convolution.
@@ -24,6 +24,8 @@ def initialise(module: nn.Module, policy: str, args: Mapping[str, Any], starts: 
             _normal(part.weight, std, f"{name}.weight", seed)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
+        elif list(part.parameters(recurse=False)) and not isinstance(part, _NORMS):
+            _reset(part, name, seed)
     for name, start in starts.items():
         convs = [part for part in module.get_submodule(name).modules() if isinstance(part, nn.Conv2d)]
         bias = convs[-1].bias
@@ -31,8 +33,23 @@ def initialise(module: nn.Module, policy: str, args: Mapping[str, Any], starts: 
         nn.init.constant_(bias, start)
 
 
+_NORMS = (nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
+
+
+def _reset(part: nn.Module, name: str, seed: int) -> None:
+    """A module of another kind initialises itself, from its own seed."""
+    reset = getattr(part, "reset_parameters", None)
+    if callable(reset):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_seed_of(name, seed))
+            reset()
+
+
+def _seed_of(name: str, seed: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8], "little") >> 1
+
+
 def _normal(parameter: torch.Tensor, std: float, name: str, seed: int) -> None:
-    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    generator = torch.Generator().manual_seed(_seed_of(name, seed))
     with torch.no_grad():
         parameter.copy_(torch.empty(parameter.shape).normal_(0.0, std, generator=generator))

@@ -137,12 +137,8 @@ def maxpool(
     return MaxPool(kernel, stride, _window(kernel, pad, dilation), dilation)
 
 
-def avgpool(
-    inputs: tuple[int, ...], kernel: int, stride: int = 1, pad: int | None = None, dilation: int = 1
-) -> nn.Module:
-    if dilation != 1:
-        raise ValueError("an average pool has no dilation")
-    return nn.AvgPool2d(kernel, stride, _window(kernel, pad, dilation), count_include_pad=False)
+def avgpool(inputs: tuple[int, ...], kernel: int, stride: int = 1, pad: int | None = None) -> nn.Module:
+    return nn.AvgPool2d(kernel, stride, _window(kernel, pad, 1), count_include_pad=False)
 
 
 class ResizeTo(nn.Module):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Source
 from routespace.space.expr import (
+    Binary,
     Clause,
     Expr,
     GateDecl,
@@ -16,6 +19,8 @@ from routespace.space.expr import (
     Number,
     OpDecl,
     SpaceDecl,
+    Sum,
+    Unary,
 )
 
 ParameterValue: TypeAlias = "int | float | bool | str | list[ParameterValue] | tuple[ParameterValue, ...]"
@@ -54,10 +59,8 @@ class Space:
 
         Raises `KeyError` for a name that is none of this space's parameters.
         """
-        for binding in self.parameters:
-            if binding.name == name:
-                return from_expr(binding.value)
-        raise KeyError(name)
+        bound = {binding.name: binding.value for binding in self.parameters}
+        return _value(bound.pop(name), bound)
 
     def net(self, name: str) -> NetDecl:
         """The net called `name`; `KeyError` where there is none."""
@@ -91,11 +94,42 @@ def to_expr(value: ParameterValue) -> Expr:
     return Items(tuple(to_expr(item) for item in value))
 
 
+def _value(expr: Expr, bound: dict[str, Expr]) -> ParameterValue:
+    """Value of a parameter whose default is computed from other parameters."""
+    match expr:
+        case Name() if expr.id in bound:
+            return _value(bound[expr.id], {name: value for name, value in bound.items() if name != expr.id})
+        case Unary(op="-"):
+            return -_number(expr.operand, bound)
+        case Sum():
+            return sum(_number(term, bound) for term in expr.terms)
+        case Binary() if expr.op in _ARITHMETIC:
+            return _ARITHMETIC[expr.op](_number(expr.left, bound), _number(expr.right, bound))
+    return from_expr(expr)
+
+
+_ARITHMETIC: dict[str, Callable[[Any, Any], int | float]] = {
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "^": operator.pow,
+}
+
+
+def _number(expr: Expr, bound: dict[str, Expr]) -> int | float:
+    value = _value(expr, bound)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{expr!r} is not a number")
+    return value
+
+
 def from_expr(value: Expr) -> ParameterValue:
     """The inverse of `to_expr`."""
     match value:
         case Number():
             return value.value
+        case Unary(op="-", operand=Number() as positive):
+            return -positive.value
         case Name(id="yes" | "no"):
             return value.id == "yes"
         case Name():

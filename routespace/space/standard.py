@@ -33,11 +33,11 @@ _BIAS = Parameter("bias", "flag", False)
 def padding(args: Args) -> int:
     """Declared padding, or the one that keeps the size at stride 1."""
     pad = args["pad"]
-    return args["dilation"] * (args["kernel"] - 1) // 2 if pad is None else int(pad)
+    return args.get("dilation", 1) * (args["kernel"] - 1) // 2 if pad is None else int(pad)
 
 
 def _window(args: Args) -> tuple[int, int, int, int]:
-    return args["kernel"], args["stride"], args["dilation"], padding(args)
+    return args["kernel"], args["stride"], args.get("dilation", 1), padding(args)
 
 
 def _slide(args: Args, size: int) -> int:
@@ -84,6 +84,8 @@ def _mean_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
 
 def _resize_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
     (x,) = inputs
+    if args["by"] is not None and args["to"] is not None:
+        raise BadArgument("it is told `to` and `by` at once")
     if args["by"] is not None:
         by = Fraction(args["by"])
         if not 0 < by <= 64:
@@ -214,8 +216,11 @@ _STANDARD = (
         f"{_LAYERS}:mean",
     ),
     *(
-        OpEntry(name, (_KERNEL, _STRIDE, _PAD, _DILATION), _conv_shape, _pool_cost, f"{_LAYERS}:{name}", window=_window)
-        for name in ("maxpool", "avgpool")
+        OpEntry(name, parameters, _conv_shape, _pool_cost, f"{_LAYERS}:{name}", window=_window)
+        for name, parameters in (
+            ("maxpool", (_KERNEL, _STRIDE, _PAD, _DILATION)),
+            ("avgpool", (_KERNEL, _STRIDE, _PAD)),
+        )
     ),
     OpEntry(
         "resize",

@@ -36,7 +36,7 @@ OP_TO_WORDS = {
     "tanh": "tanh(x)",
     "mean": "mean over all positions: a map of 1x1",
     "maxpool": "maximum of each window; padding never wins",
-    "avgpool": "mean of each window; padding does not count; its `dilation` is 1",
+    "avgpool": "mean of each window; padding does not count",
     "resize": "bilinear, to the size that streams of a scale have, or by a factor; `corners` aligns the corners",
     "ladder_decoder": "reads streams from the finest to the coarsest, each half as large and twice as wide as the one "
     "before; from the coarsest: (add,) 1x1 conv, norm, relu, resize; then a 3x3 conv to `classes`, at the size of the "

@@ -34,6 +34,7 @@ def rows_seen(graph: RouteGraph, module: nn.Module, images: Tensor) -> Counter[s
     seen: Counter[str] = Counter()
     handles = []
     targets = targets_of(graph)
+    targets = targets_of(graph)
     for value in graph.values:
         found = op_of(value)
         if found is None:
@@ -67,7 +68,8 @@ def closed_paths_learn_nothing(subject: Subject, forms: tuple[Form, ...] = FORMS
     resting = {name for name, images in subject.oracle.computed.items() if not any(images)}
     for form in forms:
         module = subject.form(form)
-        found = gradients(subject.outputs(module(subject.case.images)), dict(module.named_parameters()))
+        outputs = subject.outputs(module(subject.case.images))
+        found = subject.as_named(gradients(outputs, dict(module.named_parameters())))
         for name, grad in found.items():
             value = name.rsplit(".op." if ".op." in name else ".body.", 1)[0]
             if value in resting and bool(grad.any()):
