@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from torch import Tensor
 
@@ -19,6 +21,10 @@ ByNode = dict[str, dict[str, Tensor]]
 
 def forms_agree(subject: Subject, forms: tuple[Form, ...] = FORMS) -> None:
     """Every form agrees with the oracle in float64: outputs, weights, logits and costs, image by image."""
+    routes = Counter((gate.node, route) for gate in subject.graph.gates for route in gate.routes)
+    for (node, route), count in routes.items():
+        if count > 1:
+            raise subject.fail("forms agree", f"{count} gates of `{node}` decide over a route called `{route}`")
     for form in forms:
         agrees_with_oracle(subject, form, subject.outcome(form), torch.float64)
 
@@ -185,7 +191,7 @@ def fixed_agrees(subject: Subject) -> None:
     held = hold(subject.graph, subject.case.net).weights
     forced = {gate.node: dict(zip(gate.routes, held[gate.name], strict=True)) for gate in subject.graph.gates}
     fixed = compile_space(subject.graph, form="fixed", net=subject.case.net).double().eval()
-    fixed.load_state_dict({name: subject.case.state[name] for name in fixed.state_dict()}, strict=True)
+    fixed.load_state_dict({name: subject.weights[name] for name in fixed.state_dict()}, strict=True)
     dense = subject.form("dense")
     with torch.no_grad():
         alone = fixed(subject.case.images)

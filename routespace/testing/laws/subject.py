@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Literal
 
@@ -12,11 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from routespace.compiler import compile as compile_space
+from routespace.emit import targets_of
 from routespace.graph.ir import RouteGraph
 from routespace.runtime.result import Outcome
 from routespace.testing.cases import Case
 from routespace.testing.oracle import Oracle, OracleResult
 from routespace.testing.oracle.evaluate import Forced
+from routespace.testing.oracle.sizes import op_of
 
 Form = Literal["dense", "sparse", "export"]
 FORMS: tuple[Form, ...] = ("dense", "sparse", "export")
@@ -39,6 +42,29 @@ class Subject:
         self.case = case
         self._forms: dict[tuple[Form, torch.dtype], nn.Module] = {}
         self._outcomes: dict[Form, Outcome] = {}
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """What modules call each entry of the oracle's state dict."""
+        found: dict[str, str] = {}
+        targets = targets_of(self.graph)
+        for value in self.graph.values:
+            place = op_of(value)
+            if place is not None:
+                within = place[0].removeprefix(value.name)
+                for name in self.case.state:
+                    if name.startswith(f"{place[0]}."):
+                        found[name] = targets[value.name] + within + name.removeprefix(place[0])
+        return found
+
+    @cached_property
+    def weights(self) -> dict[str, Tensor]:
+        """The weights of the case as modules name them."""
+        return {self.names[name]: tensor for name, tensor in self.case.state.items()}
+
+    def as_named(self, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Entries of a module under the oracle's names."""
+        return {name: found[named] for name, named in self.names.items() if named in found}
 
     @property
     def graph(self) -> RouteGraph:
@@ -77,7 +103,7 @@ class Subject:
 
     def _compiled(self, form: Form, dtype: torch.dtype) -> nn.Module:
         module = compile_space(self.graph, form=form).to(dtype)
-        module.load_state_dict(self.case.state, strict=True)
+        module.load_state_dict(self.weights, strict=True)
         return module.eval()
 
     def run(self, form: Form, images: Tensor | None = None, dtype: torch.dtype = torch.float64) -> Outcome:

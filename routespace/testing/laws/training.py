@@ -28,11 +28,11 @@ def training_agrees(subject: Subject, forms: tuple[Form, ...] = ("dense", "spars
         module.train()
         try:
             outcome = module(images)
-            found = gradients(subject.outputs(outcome), dict(module.named_parameters()))
-            state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+            found = subject.as_named(gradients(subject.outputs(outcome), dict(module.named_parameters())))
+            state = {name: x.clone() for name, x in subject.as_named(module.state_dict()).items()}
         finally:
             module.eval()
-            module.load_state_dict(subject.case.state, strict=True)
+            module.load_state_dict(subject.weights, strict=True)
         where = f"{form} in training"
         routing_agrees(subject, where, "weights", outcome.routing.weights, wanted.weights, None, TOLERANCE)
         _same(subject, f"outputs of {where}", subject.outputs(outcome), wanted.outputs)

@@ -160,9 +160,9 @@ def _leaf(leaf: Leaf, inputs: Sequence[Extent], sizes: Mapping[Stride, Size], pa
 
 def _windows(length: int, args: Mapping[str, int | None], padded: bool) -> int:
     """How many windows start inside a padded row of `length`."""
-    kernel, stride, dilation = (int(args[name] or 1) for name in ("kernel", "stride", "dilation"))
+    kernel, stride, dilation = (int(args.get(name) or 1) for name in ("kernel", "stride", "dilation"))
     reach = dilation * (kernel - 1)
-    pad = args["pad"]
+    pad = args.get("pad")
     if pad is None or padded:
         pad = reach // 2
     return len(range(0, length + 2 * pad - reach, stride))
