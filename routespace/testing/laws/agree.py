@@ -191,6 +191,9 @@ def fixed_agrees(subject: Subject) -> None:
     held = hold(subject.graph, subject.case.net).weights
     forced = {gate.node: dict(zip(gate.routes, held[gate.name], strict=True)) for gate in subject.graph.gates}
     fixed = compile_space(subject.graph, form="fixed", net=subject.case.net).double().eval()
+    foreign = sorted(set(fixed.state_dict()) - set(subject.weights))
+    if foreign:
+        raise subject.fail("fixed agrees", f"the net has weights that the space has not: {foreign[:4]}")
     fixed.load_state_dict({name: subject.weights[name] for name in fixed.state_dict()}, strict=True)
     dense = subject.form("dense")
     with torch.no_grad():
