@@ -8,7 +8,6 @@ from textwrap import indent
 
 from routespace.diagnostics import codes
 from routespace.diagnostics.codes.entry import Entry
-from routespace.diagnostics.diagnostic import did_you_mean
 
 __all__ = ["CATALOGUE", "Entry", "explain"]
 
@@ -34,8 +33,9 @@ def explain(code: str) -> str:
     """
     entry = CATALOGUE.get(code.upper())
     if entry is None:
-        near = did_you_mean(code.upper(), CATALOGUE)
-        raise KeyError(f"there is no code `{code}`" + (f": {near}" if near else ""))
+        near = max(CATALOGUE, key=lambda known: sum(map(str.__eq__, known, code.upper())))
+        hint = f": did you mean `{near}`?" if near[:3] == code.upper()[:3] else ""
+        raise KeyError(f"there is no code `{code}`{hint}")
     lines = [f"{entry.code}: {entry.title}", "", entry.explanation]
     if entry.example:
         lines += ["", "For example:", "", indent(entry.example.rstrip("\n"), "    ")]

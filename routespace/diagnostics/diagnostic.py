@@ -53,9 +53,11 @@ class Findings:
         notes: Iterable[str] = (),
         help: str | None = None,
         severity: Literal["error", "warning"] = "error",
+        key: object = None,
     ) -> None:
+        """Add a finding; `key` is what makes it the same as another one, if that is not its places."""
         labels = (Label(span, label), *(Label(place, text) for place, text in others))
-        key = (code, tuple(one.span for one in labels) if span else message)
+        key = (code, key if key is not None else tuple(one.span for one in labels) if span else message)
         entry = self._found.get(key)
         if entry is not None:
             entry[1] += 1  # type: ignore[operator]
@@ -68,10 +70,14 @@ class Findings:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """All findings in order of place, errors before warnings of the same place."""
+        """The findings in order of place, at most `limit` of them: errors come before warnings where not all fit."""
         found = [_counted(one, times) for one, times in self._found.values()]  # type: ignore[arg-type]
         found.sort(key=_place)
-        return tuple(found[: self.limit])
+        if len(found) > self.limit:
+            shown = sorted(found, key=lambda one: one.severity)[: self.limit]
+            found = [one for one in found if any(one is other for other in shown)]
+            found[-1] = _with_note(found[-1], f"and {len(self._found) - self.limit} more findings, which are not shown")
+        return tuple(found)
 
     @property
     def has_errors(self) -> bool:
@@ -118,7 +124,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
 def _counted(one: Diagnostic, times: int) -> Diagnostic:
     if times == 1:
         return one
-    note = f"the same holds at {times - 1} more place{'s' if times > 2 else ''} made from this line"
+    return _with_note(one, f"the same holds at {times - 1} more place{'s' if times > 2 else ''} made from this line")
+
+
+def _with_note(one: Diagnostic, note: str) -> Diagnostic:
     return Diagnostic(one.code, one.message, one.labels, (*one.notes, note), one.help, one.severity)
 
 

@@ -29,13 +29,19 @@ class Mark:
 
 
 def marks_of(source: Source, span: Span, text: str, sign: str) -> list[Mark]:
-    """One mark, or two where the span reaches over several lines: its first line and its last."""
+    """One mark, or two where the span reaches over several lines: its first line and its last.
+
+    Of a statement with a block only the head is marked.
+    """
     size = len(source.text)
     start, end = min(span.start, size), min(max(span.end, span.start), size)
     line, column = source.position(start)
     last, last_column = source.position(max(start, end - 1))
     if last == line:
         return [Mark(line, column - 1, column - 1 + max(1, end - start), text, sign)]
+    head = source.line(line)[column - 1 :].split("#")[0].rstrip()
+    if head.endswith("{") and len(head) > 1:
+        return [Mark(line, column - 1, column - 1 + len(head[:-1].rstrip()), text, sign)]
     tail = source.line(last)
     indent = len(tail) - len(tail.lstrip())
     return [

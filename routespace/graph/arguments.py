@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from routespace.diagnostics import Span, did_you_mean
-from routespace.graph.fault import Fault
+from routespace.graph.fault import Fault, head_of
 from routespace.graph.numbers import Env, Numbers
 from routespace.space.expr import Arg, Expr, Name
 from routespace.space.registry import Parameter
@@ -92,7 +92,7 @@ def _stride(name: str, value: Expr, env: Env, numbers: Numbers) -> Stride:
             "RS501",
             f"index {ordinal} is off the axis `{axis.name}`",
             value.span,
-            others=[(axis.declaration.span, f"it runs from {axis.low} to {axis.high}")],
+            others=[(head_of(axis.declaration), f"it runs from {axis.low} to {axis.high}")],
         )
     stride = exact(numbers.number(attribute[1], {axis.name: ordinal}))
     if stride <= 0:

@@ -8,12 +8,9 @@ from routespace.graph.concrete import PROBE, Concrete
 from routespace.graph.draft import Draft, Streams
 from routespace.graph.expand import PlaceBuilder, output_drafts
 from routespace.graph.fault import Fault
-from routespace.graph.ir import (
-    Node,
-    RouteGraph,
-)
+from routespace.graph.ir import Node, RouteGraph, Value
 from routespace.graph.numbers import Numbers
-from routespace.graph.places import places_of, resolve_axes
+from routespace.graph.places import Place, places_of, resolve_axes
 from routespace.graph.policies import resolve_policies
 from routespace.graph.scope import Scope
 from routespace.graph.settle import settle

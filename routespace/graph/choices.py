@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.draft import Draft, Ref
-from routespace.graph.fault import Fault, Skipped
+from routespace.graph.fault import Fault, Skipped, head_of
 from routespace.space.expr import Binary, Call, Choice, Clause, Expr, GateDecl, Name, Number
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Choices:
             raise Fault("RS315", f"gate `{expr.name}` reads a stream", expr.span, help=f"write `{expr.name}(x)`")
         env: dict[str, Any] = dict(self.builder.place.env)
         env |= self.builder.streams.binding.bind(
-            expr.name, template.params, expr.args[1:], self.builder.place.env, expr.span, template.span
+            expr.name, template.params, expr.args[1:], self.builder.place.env, expr.span, head_of(template)
         )
         source = self.builder.entering(
             self.builder.stream(expr.args[0].value, self.builder.fresh(name), self.builder.place.env),

@@ -56,7 +56,8 @@ class Concrete:
                 value, shape = makers[draft.kind](draft)
                 check_size(shape, draft.span)
             except Fault as fault:
-                fault.at(draft.node)
+                if draft.env:
+                    fault.at(draft.node)
                 fault.report(self.findings)
                 failed = True
                 continue

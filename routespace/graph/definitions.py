@@ -59,6 +59,9 @@ class Definitions:
                 except _Needed as needed:
                     waiting = needed
                     continue
+                except Fault as fault:
+                    fault.through(one.span, f"`{one.key[0]}` is read here")
+                    raise
                 del self._open[stack.pop().key]
         finally:
             self._depth -= 1

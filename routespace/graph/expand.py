@@ -54,8 +54,7 @@ class PlaceBuilder(Reader):
                     self.gates[part.name] = self.choices.gate(part.value, f"{self.node}.{part.name}")
                 except Fault as fault:
                     self.gates[part.name] = None
-                    fault.at(self.node)
-                    fault.report(findings)
+                    self.located(fault).report(findings)
         for part in body:
             try:
                 if isinstance(part, Choice):
@@ -63,8 +62,13 @@ class PlaceBuilder(Reader):
                 elif part.name not in self.gates:
                     self.equation(part)
             except Fault as fault:
-                fault.at(self.node)
-                fault.report(findings)
+                self.located(fault).report(findings)
+
+    def located(self, fault: Fault) -> Fault:
+        """`fault` with the place, where the node stands at several."""
+        if self.place.env:
+            fault.at(self.node)
+        return fault
 
     def equation(self, part: Equation) -> None:
         name = f"{self.node}.{part.name}"
@@ -208,7 +212,7 @@ def output_drafts(streams: Streams, declared: OutputDecl) -> None:
         builder.place = Place(builder.node, index, env, _NO_NODE)
         key = ".".join([declared.name, *(axis.label(i) for axis, i in zip(axes, index, strict=True))])
         ref = builder.stream(declared.value, f"outputs.{key}", env)
-        if ref is None and streams.hits.get(id(declared.value)) is False:
+        if ref is None and streams.falls.get(id(declared.value)) == "off":
             continue  # said of the read itself
         if ref is None:
             raise Fault("RS507", f"output `{key}` reads nothing: its stream never exists", declared.span)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from routespace.diagnostics import Findings, Span
+from routespace.space.expr import AxisDecl, GateDecl, OpDecl
 
 
 class Fault(Exception):
@@ -33,9 +34,8 @@ class Fault(Exception):
 
     def at(self, node: str) -> None:
         """Name the node that this was first found at."""
-        note = f"at node `{node}`"
-        if "." in node or node[-1:].isdigit():
-            self.notes = (*self.notes, note)
+        if node and not node.startswith("outputs."):
+            self.notes = (*self.notes, f"at node `{node}`")
 
     def report(self, findings: Findings) -> None:
         """Add this to `findings`. A limit that was reached (RS8) ends the building: what follows would reach it too."""
@@ -51,6 +51,14 @@ class Fault(Exception):
         )
         if self.code.startswith("RS8"):
             findings.raise_errors()
+
+
+def head_of(declared: AxisDecl | OpDecl | GateDecl) -> Span | None:
+    """Where a declaration stands, up to its name."""
+    span = declared.span
+    if span is None:
+        return None
+    return Span(span.path, span.start, min(span.end, span.start + len(f"{declared.kind} {declared.name}")))
 
 
 class Skipped(Fault):

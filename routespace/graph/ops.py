@@ -8,7 +8,7 @@ from typing import Any
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.arguments import fill
 from routespace.graph.binding import Binding, Term
-from routespace.graph.fault import Fault
+from routespace.graph.fault import Fault, head_of
 from routespace.graph.ir import Beside, Chain, Leaf, Op
 from routespace.graph.numbers import Env, Numbers
 from routespace.graph.scope import Scope
@@ -172,11 +172,11 @@ class Resolver:
         if name in self._opening:
             circle = [*self._opening[self._opening.index(name) :], name]
             notes = [" → ".join(f"`{one}`" for one in circle)] if 2 < len(circle) <= 9 else []
-            others = [(declared.span, f"`{name}` is made here")]
+            others = [(head_of(declared), f"`{name}` is made here")]
             raise Fault("RS306", f"op `{name}` is defined by itself", span, "needed here", others=others, notes=notes)
         inner = self.binding.outer(env)
         inner["channels"] = shape.channels
-        inner.update(self.binding.bind(name, declared.params, args, env, span, declared.span))
+        inner.update(self.binding.bind(name, declared.params, args, env, span, head_of(declared)))
         self._opening.append(name)
         try:
             return self._op(declared.value, inner, shape)

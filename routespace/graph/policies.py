@@ -9,7 +9,7 @@ from routespace.graph.fault import Fault
 from routespace.graph.ir import Budget, Policies
 from routespace.graph.numbers import Numbers
 from routespace.space.conventions import CONVENTIONS
-from routespace.space.expr import Arg, Binary, Call, Clause, Name
+from routespace.space.expr import Arg, Binary, Call, Clause, Name, Number
 from routespace.space.policies import LIVE, POLICIES
 from routespace.space.registry import BUDGETS
 
@@ -58,7 +58,7 @@ def _word(clause: Clause, words: tuple[str, ...]) -> str:
     value = clause.value
     if isinstance(value, Name) and value.id in words:
         return value.id
-    shown = value.id if isinstance(value, Name) else ""
+    shown = value.id if isinstance(value, Name) else str(value.value) if isinstance(value, Number) else ""
     message = f"`{clause.name}` is {_listed(words)}" + (f", not `{shown}`" if shown else "")
     raise Fault("RS603", message, value.span or clause.span, help=did_you_mean(shown, words))
 

@@ -23,7 +23,8 @@ class Library:
     """What a file can use, by name.
 
     `ops` are ops and gates. What an imported op needs comes along unless its name is taken; `homes` tells what the
-    names of a file meant where an op was written. `missing` are names whose file could not be read.
+    names of a file meant where an op was written. `missing` are names whose file could not be read, and `is_partial`
+    says that part of this file could not.
     """
 
     spaces: dict[str, SpaceDecl] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Library:
     own: tuple[TopLevel, ...] = ()
     homes: dict[int, dict[str, Beside]] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
+    is_partial: bool = False
 
 
 def read_text(path: Path, shown: str, span: Span | None, findings: Findings) -> str:
@@ -94,10 +96,14 @@ class _Collector:
 
     def nets(self, file: File, library: Library) -> None:
         for item in file.items:
-            if isinstance(item, NetDecl) and item.space not in library.spaces:
+            if isinstance(item, NetDecl) and item.space not in {*library.spaces, *library.missing}:
                 place = at_name(self.findings, item.span, item.space)
                 message = f"net `{item.name}` is in an unknown space `{item.space}`"
-                self.findings.add("RS201", message, place, help=did_you_mean(item.space, library.spaces))
+                help = (
+                    did_you_mean(item.space, library.spaces)
+                    or f"the spaces here are {', '.join(library.spaces) or 'none'}"
+                )
+                self.findings.add("RS201", message, place, help=help)
 
     def declare(self, name: str, span: Span | None) -> bool:
         if name in self.taken:
@@ -114,9 +120,10 @@ class _Collector:
         for name in item.names:
             found = known.get(name)
             if found is None:
-                if name not in inner.missing:
+                if name not in inner.missing and not inner.is_partial:
                     help = did_you_mean(name, known)
-                    self.findings.add("RS154", f"`{item.path}` declares no `{name}`", item.span, help=help)
+                    place = at_name(self.findings, item.span, name)
+                    self.findings.add("RS154", f"`{item.path}` declares no `{name}`", place, help=help)
                 library.missing.add(name)
             elif self.declare(name, item.span):
                 if isinstance(found, SpaceDecl):
@@ -128,33 +135,46 @@ class _Collector:
 
     def imported(self, item: ImportDecl, path: Path) -> Library | None:
         """The library of an imported file; None, with a finding, where there is none."""
+        span = _at_path(self.findings, item)
         if Path(item.path).is_absolute():
             message = f"`{item.path}` is not a relative path"
-            self.findings.add("RS152", message, item.span, help="paths are relative to the file that imports")
+            self.findings.add("RS152", message, span, help="paths are relative to the file that imports")
             return None
         target = path.parent / item.path
         try:
             resolved = target.resolve()
         except (OSError, ValueError, RuntimeError) as error:
-            self.findings.add("RS151", f"cannot read `{item.path}`: {error}", item.span)
+            self.findings.add("RS151", f"cannot read `{item.path}`: {error}", span)
             return None
         if resolved in self.open_files:
             circle = [*self.open_files[self.open_files.index(resolved) :], resolved]
             note = " → ".join(one.name for one in circle)
-            self.findings.add("RS153", f"`{item.path}` imports itself", item.span, notes=[f"the circle is {note}"])
+            self.findings.add("RS153", f"`{item.path}` imports itself", span, notes=[f"the circle is {note}"])
             return None
         if resolved in self.known:
             return self.known[resolved]
         if len(self.open_files) > MOST_OPEN or len(self.known) >= MOST_FILES:
             message = f"imports lead through more than {MOST_OPEN} files in a row, or {MOST_FILES} in all"
-            self.findings.add("RS157", message, item.span)
+            self.findings.add("RS157", message, span)
             return None
         inner = Library()
         try:
-            text = read_text(target, str(target), item.span, self.findings)
+            text = read_text(target, str(target), span, self.findings)
         except RouteError:
             return None
         self.known[resolved] = inner
         reader = _Collector(self.findings, [*self.open_files, resolved], self.known)
-        reader.collect(parse(text, str(target), self.findings), target, inner)
+        syntax = Findings()
+        file = parse(text, str(target), syntax)
+        self.findings.sources.update(syntax.sources)
+        self.findings.extend(syntax.diagnostics)
+        inner.is_partial = syntax.has_errors
+        reader.collect(file, target, inner)
         return inner
+
+
+def _at_path(findings: Findings, item: ImportDecl) -> Span | None:
+    """Where the path of an import stands."""
+    source = findings.sources.get(item.span.path) if item.span else None
+    at = source.text.find(f'"{item.path}"', item.span.start, item.span.end) if source and item.span else -1
+    return Span(item.span.path, at, at + len(item.path) + 2) if item.span and at >= 0 else item.span

@@ -13,6 +13,7 @@ from routespace.language.prelude import prelude_ops, prelude_source
 from routespace.space.expr import Clause, Expr, Items, Name, Number, OpDecl, SpaceDecl
 from routespace.space.model import Binding, ParameterValue, Space, to_expr
 from routespace.space.names import problem_of
+from routespace.space.names.table import at_name
 from routespace.space.policies import POLICIES
 from routespace.space.registry import OPS
 
@@ -84,6 +85,9 @@ def space_of(declared: SpaceDecl, library: Library, given: Mapping[str, Paramete
     return space
 
 
+_CHOOSE = 'choose one by its name: `space="NAME"` from Python, `--space NAME` on the command line'
+
+
 def _choose(library: Library, wanted: str | None, shown: str, findings: Findings) -> SpaceDecl:
     if wanted is not None:
         if wanted in library.spaces:
@@ -97,7 +101,7 @@ def _choose(library: Library, wanted: str | None, shown: str, findings: Findings
         findings.add("RS156", f"`{shown}` declares no space", help="write `space NAME { … }`")
     else:
         names = ", ".join(library.own_spaces or library.spaces)
-        findings.add("RS155", f"`{shown}` has several spaces: {names}", help="choose one by name")
+        findings.add("RS155", f"`{shown}` has several spaces: {names}", help=_CHOOSE)
     raise RouteError(findings.diagnostics, findings.sources)
 
 
@@ -141,10 +145,11 @@ class _Binder:
             help = near or f"its parameters are {', '.join(self.params) or 'none'}"
             self.findings.add("RS210", f"space `{self.declared.name}` has no parameter `{name}`", help=help)
         elif problem is not None:
-            self.findings.add("RS211", f"`{name}` cannot be {_shown(value)}: {problem}")
+            place = self.params[name].span if name in self.params else None
+            self.findings.add("RS211", f"`{name}` cannot be {_shown(value)}: {problem}", place)
         elif name in self.params:
-            self.values[name] = expr
-            self.same_kind(name, expr)
+            if self.is_same_kind(name, expr):
+                self.values[name] = expr
         else:
             self.overrides.append(Clause(name, expr))
 
@@ -159,13 +164,16 @@ class _Binder:
             bindings.append(Binding(parameter.name, chosen))
         return bindings
 
-    def same_kind(self, name: str, value: Expr) -> None:
-        """Report a value that is not of the kind that the default is."""
+    def is_same_kind(self, name: str, value: Expr) -> bool:
+        """Whether a value is of the kind that the default is; reported where it is not."""
         default, kind = self.kind(self.params[name].default), self.kind(value)
-        both_ops = {default, kind} == {"an op", "a list"}
-        if default is not None and kind is not None and default != kind and not both_ops:
-            message = f"parameter `{name}` is {default}, not {kind}"
-            self.findings.add("RS211", message, self.params[name].span, "declared here")
+        if isinstance(value, Name) and kind is None and default not in ("an op", "a list", None):
+            kind = f"`{value.id}`"
+        if default is None or kind is None or default == kind or {default, kind} == {"an op", "a list"}:
+            return True
+        place = at_name(self.findings, self.params[name].span, name)
+        self.findings.add("RS211", f"parameter `{name}` is {default}, not {kind}", place, "declared here")
+        return False
 
     def kind(self, value: Expr | None) -> str | None:
         """What `value` is, in words; None where that cannot be told from it alone."""

@@ -17,13 +17,13 @@ from routespace.space.names.table import Named, at_name
 from routespace.space.registry import OPS
 
 _CODES = {
-    "a gate": ("RS903", "gate"),
-    "an op": ("RS904", "op"),
-    "a `let`": ("RS905", "`let`"),
-    "an attribute": ("RS905", "attribute"),
-    "a parameter": ("RS906", "parameter"),
-    "an input": ("RS907", "input"),
-    "an axis": ("RS908", "axis"),
+    "a gate": "RS903",
+    "an op": "RS904",
+    "a `let`": "RS905",
+    "an attribute": "RS905",
+    "a parameter": "RS906",
+    "an input": "RS907",
+    "an axis": "RS908",
 }
 _DECLARING = re.compile(
     r"^[ \t]*(?:axis|op|gate|let|input|node|net|space)\b(?P<line>[^\n=]*(?:=[^\n(|]*)?)"
@@ -103,13 +103,15 @@ def _captured(checker: Checker, library: Library) -> None:
             here = table.named.get(name)
             if name in local or meant is None or here is None or here.declaration in (meant, None):
                 continue
+            is_ours = id(declared) in library.homes
+            help = f", or make `{name}` a parameter of `{one.name}`" if is_ours else ""
             checker.findings.add(
                 "RS216",
                 f"`{one.name}` uses another `{name}` than this space would give it",
-                here.span,
-                f"`{name}` is declared here",
-                others=[(span, f"`{one.name}` means {_origin(meant)}")],
-                help=f"give one of the two a name of its own, or make `{name}` a parameter of `{one.name}`",
+                at_name(checker.findings, here.span, name),
+                "it would use this one",
+                others=[(at_name(checker.findings, span, name), f"it was written for {_origin(name, meant)}")],
+                help=f"give this `{name}` a name of its own{help}",
             )
 
 
@@ -121,8 +123,8 @@ def _names_in(declared: Beside) -> Iterator[tuple[str, Span | None]]:
             yield part.name, part.span
 
 
-def _origin(meant: object) -> str:
-    return "the one declared beside it" if isinstance(meant, (OpDecl, GateDecl)) else "the op every file knows"
+def _origin(name: str, meant: object) -> str:
+    return f"the `{name}` beside it" if isinstance(meant, (OpDecl, GateDecl)) else f"the `{name}` every file knows"
 
 
 def _unread(checker: Checker, beside: set[int], findings: Findings) -> None:
@@ -135,9 +137,9 @@ def _unread(checker: Checker, beside: set[int], findings: Findings) -> None:
 
 
 def _warn(one: Named, findings: Findings) -> None:
-    code, what = _CODES[one.kind]
     if one.kind == "an attribute" and one.name == "stride":
         return
-    verb = "uses" if one.kind in ("an op", "a gate") else "reads"
+    what = one.kind.split(maxsplit=1)[1]
+    verb = "uses" if one.kind in ("an op", "a gate", "an axis") else "reads"
     place = at_name(findings, one.span, one.name)
-    findings.add(code, f"nothing {verb} {what} `{one.name}`", place, severity="warning")
+    findings.add(_CODES[one.kind], f"unused {what} `{one.name}`", place, f"nothing {verb} it", severity="warning")

@@ -91,7 +91,9 @@ def to_expr(value: ParameterValue) -> Expr:
         return Number(value)
     if isinstance(value, str):
         return Name(value)
-    return Items(tuple(to_expr(item) for item in value))
+    if isinstance(value, (list, tuple)):
+        return Items(tuple(to_expr(item) for item in value))
+    raise TypeError(f"{value!r} is not the value of a parameter")
 
 
 def _value(expr: Expr, bound: dict[str, Expr]) -> ParameterValue:

@@ -59,7 +59,12 @@ def test_lines_far_apart_and_several_lines() -> None:
         "4 | }",
         "  | ^ end",
     ]
-    assert lines(at(TEXT.strip(), "all"))[3:] == ["1 | space s {", "  | ^^^^^^^^^", "...", "4 | }", "  | ^ all"]
+    rest = TEXT.strip().removeprefix("space ")
+    assert lines(at(rest[2:], "all"))[3:] == ["1 | space s {", "  |         ^", "...", "4 | }", "  | ^ all"]
+
+
+def test_of_a_block_the_head_is_marked() -> None:
+    assert lines(at(TEXT.strip(), "all"))[3:] == ["1 | space s {", "  | ^^^^^^^ all"]
 
 
 def test_line_between_two_marked_lines_is_shown() -> None:

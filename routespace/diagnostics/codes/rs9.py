@@ -57,4 +57,14 @@ ENTRIES = (
         "No node, input, output or number uses this axis.",
         space_of("  axis layer = 0..4\n" + OUTPUT),
     ),
+    Entry(
+        "RS909",
+        "read that meets no node at these parameters",
+        "The read stays on the axes and meets no node wherever it stands, so it is nothing and merges leave it out.\n"
+        "With other parameters it may meet one; if it never should, take it out.",
+        space_of(
+            "  axis layer = 0..2\n  axis scale = s4, s8\n  node at layer, scale where scale == 0 {\n"
+            "    x = image + x[layer - 1, scale + 1]\n  }\n  output y = x[2, s4]\n"
+        ),
+    ),
 )

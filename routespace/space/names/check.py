@@ -154,7 +154,8 @@ class Checker(Uses):
             self.values(clause.value, local)
         else:
             message = f"a gate has no clause `{clause.name}`"
-            self.unknown("RS318", message, clause.name, clause.span, (), GATE_CLAUSES)
+            help = f"it has {', '.join(GATE_CLAUSES[:-1])} and {GATE_CLAUSES[-1]}"
+            self.unknown("RS318", message, clause.name, clause.span, (), GATE_CLAUSES, help=help)
 
     def activation(self, value: Expr, local: Local) -> None:
         if not isinstance(value, (Name, Call)):
@@ -162,17 +163,19 @@ class Checker(Uses):
         name = value.id if isinstance(value, Name) else value.name
         entry = ACTIVATIONS.get(name)
         if entry is None:
-            self.unknown("RS209", f"unknown activation `{name}`", name, value.span, (), ACTIVATIONS)
+            help = f"there are {', '.join(ACTIVATIONS)}"
+            self.unknown("RS209", f"unknown activation `{name}`", name, value.span, (), ACTIVATIONS, help=help)
         elif isinstance(value, Call):
             self.arguments(value, [one.name for one in entry.parameters])
         self.values(value, local)
 
     def policy(self, clause: Clause) -> None:
         if clause.name not in POLICIES:
-            self.unknown("RS601", f"unknown policy `{clause.name}`", clause.name, clause.span, (), POLICIES)
+            help = f"a space has {', '.join(POLICIES[:-1])} and {POLICIES[-1]}; a number is a `let`"
+            self.unknown("RS601", f"unknown policy `{clause.name}`", clause.name, clause.span, (), POLICIES, help=help)
         elif clause.name == "budget" and isinstance(clause.value, Call):
             self.values(Call(clause.value.name, clause.value.args[1:]), NONE)
-        elif clause.name == "init":
+        elif clause.name == "init" and not (isinstance(clause.value, Call) and clause.value.name == "kaiming"):
             self.values(clause.value, NONE)
 
     def values(self, value: Expr, local: Local) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from routespace.diagnostics import Findings, Span, did_you_mean
-from routespace.space.expr import Arg, Call, Index, Name
+from routespace.space.expr import Arg, AxisDecl, Call, Index, Name
 from routespace.space.names.table import CONSTANTS, Named, Table, at_name
 from routespace.space.registry import MERGES, OPS
 
@@ -56,6 +56,8 @@ class Lookup:
             one.is_used = True
             if not one.is_own:
                 self.waiting.append(one)
+            elif one.kind in ("an index of an axis", "an attribute") and isinstance(one.declaration, AxisDecl):
+                self.use(one.declaration.name)
 
     def number_name(self, name: str, span: Span | None, local: Local, more: Iterable[str] = ()) -> None:
         """A name where a number stands; `more` could stand there too."""
@@ -63,6 +65,8 @@ class Lookup:
             self.used_locals.add(name)
         elif name in self.table.named:
             self.use(name)
+        elif name in OPS or name in MERGES:
+            self.unknown("RS301", f"a number is needed here, `{name}` is an op", name, span, ())
         elif name not in CONSTANTS:
             self.unknown("RS201", f"unknown name `{name}`", name, span, NUMBERS, (*local, *CONSTANTS, *more))
 
@@ -128,8 +132,9 @@ class Lookup:
         kinds: tuple[str, ...],
         more: Iterable[str] = (),
         others: Iterable[tuple[Span | None, str]] = (),
+        help: str | None = None,
     ) -> None:
-        """Report `name`, and a name near it among those of `kinds` and `more`."""
+        """Report `name`, and a name near it among those of `kinds` and `more`, or else `help`."""
         if name in self.excused:
             return
         place = at_name(self.findings, span, name) or self.place
@@ -137,10 +142,9 @@ class Lookup:
         if known is not None:
             known.more.append(place)
             return
-        help = None
         if self.is_suggesting:
             near = [*self.table.of_kind(*kinds), *more] if kinds else list(more)
-            help = did_you_mean(name, near) if len(near) <= MOST_KNOWN else None
+            help = (did_you_mean(name, near) if len(near) <= MOST_KNOWN else None) or help
         self.unknowns[code, message] = _Unknown(place, help, tuple(others))
 
     def report(self) -> None:
@@ -161,16 +165,13 @@ class Lookup:
         grids = self.table.stream_axes.get(name, {})
         if len(grids) > 1:
             (axes, first), (more, second), *_ = grids.items()
-            self.findings.add(
-                "RS214",
-                f"`{name}` cannot be read from another node: it stands on different axes",
-                at_name(self.findings, span, name),
-                others=[
-                    (at_name(self.findings, first, name), f"here on {_axes(axes)}"),
-                    (at_name(self.findings, second, name), f"here on {_axes(more)}"),
-                ],
-                help="give one of the streams another name",
-            )
+            others = [
+                (at_name(self.findings, first, name), f"here on {_axes(axes)}"),
+                (at_name(self.findings, second, name), f"here on {_axes(more)}"),
+            ]
+            message = f"`{name}` cannot be read from another node: it stands on different axes"
+            help = "give one of the streams another name"
+            self.unknown("RS214", message, name, span, (), (), others, help)
 
 
 def _axes(axes: tuple[str, ...]) -> str:

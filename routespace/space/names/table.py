@@ -32,6 +32,7 @@ CONSTANTS = {
     "no": "a truth value",
     "nothing": "what a closed branch delivers",
 }
+OUTPUTS = ("outputs", "output")
 
 
 @dataclass(slots=True)
@@ -105,6 +106,8 @@ class Table:
     def allowed(self, name: str, span: Span | None) -> None:
         """Report a name that the language gives a meaning of its own."""
         meaning = CONSTANTS.get(name)
+        if name in OUTPUTS:
+            meaning = "where the outputs are"
         if meaning is None and (name in COMBINES or name in FOLDS or name in MERGES):
             meaning = "a way to merge, to choose or to count"
         if meaning is not None:
@@ -161,6 +164,8 @@ class Table:
                 self._stream(one.name, one.span, node.axes)
                 if not isinstance(part, Equation):
                     self.routes.add(one.name)
+        if node.name in OUTPUTS:
+            self.allowed(node.name, node.span)
         if node.name is not None and self.is_(node.name, "an input"):
             kinds = (", as an input", ", as a node")
             self.twice(node.name, node.span, self.named[node.name].span, kinds=kinds)

@@ -56,7 +56,8 @@ class Uses(Lookup):
                 self.number(expr.high, local)
             case Call() if expr.name in FOLDS or not self.is_op(expr.name):
                 if expr.name not in FOLDS:
-                    self.unknown("RS201", f"unknown function `{expr.name}`", expr.name, expr.span, (), FOLDS)
+                    message, help = f"unknown function `{expr.name}`", f"numbers have {', '.join(FOLDS)}"
+                    self.unknown("RS201", message, expr.name, expr.span, (), FOLDS, help=help)
                 for arg in expr.args:
                     self.number(arg.value, local)
             case Each():
