@@ -273,7 +273,11 @@ class Numbers:
         def folded(env: Env) -> Value:
             items = self.domain(each.domain, env)
             self._spend(size * len(items), span)
-            return fold(name, tuple([body({**env, each.var: item}) for item in items]), span)
+            inner, values = dict(env), []
+            for item in items:
+                inner[each.var] = item
+                values.append(body(inner))
+            return fold(name, tuple(values), span)
 
         return folded
 

@@ -1,6 +1,7 @@
 """Totality at length: `python -m tests.language.fuzz --count 100000 --seed 0`.
 
-Every text is read, built and its nets held: that ends in a space or in a `RouteError`, soon and in little memory.
+Every text is read, built and its nets held: that ends in a space or in a `RouteError`, soon and in little memory. So is
+every JSON with `--json`. `--show N` prints a text; with the same files and seed it is always the same.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from routespace.graph.build import build
 from routespace.graph.nets import hold
 from routespace.graph.verify import verify
 from routespace.language.load import loads
+from routespace.space.model import Space
 from tests.language.mutate import mutant
+from tests.language.mutate_json import json_mutant
 
 SECONDS = 2.0
 MEGABYTES = 500
@@ -45,7 +48,7 @@ class Ran:
 
 
 def run_text(text: str) -> str:
-    """Read, build, hold and report; `space`, or the first code of what is wrong."""
+    """Read, build, hold and report; `space`, or the code of the first error."""
     findings = Findings()
     try:
         space = loads(text, path="fuzz.route", findings=findings)
@@ -58,17 +61,38 @@ def run_text(text: str) -> str:
         report = str(error)
         if len(report) > 200_000:
             raise AssertionError(f"a report of {len(report)} characters") from None
-        return error.diagnostics[0].code
+        return _first(error)
     return "space"
 
 
-def run(seed: int, index: int) -> Ran:
-    text = mutant(seed, index)
+def run_json(text: str) -> str:
+    """Read JSON, build and hold; `space`, or the code of the first error. A space that is read is written again."""
+    try:
+        space = Space.from_json(text)
+        if Space.from_json(space.to_json()) != space:
+            raise AssertionError("not the space that was written")
+        graph = verify(build(space))
+        for net in space.nets:
+            hold(graph, net)
+    except RouteError as error:
+        if not error.diagnostics or len(str(error)) > 200_000:
+            raise AssertionError("an error without findings, or with endless ones") from None
+        return _first(error)
+    return "space"
+
+
+def _first(error: RouteError) -> str:
+    """The code of the first error."""
+    return next((one.code for one in error.diagnostics if one.severity == "error"), "none")
+
+
+def run(seed: int, index: int, is_json: bool = False) -> Ran:
+    text = (json_mutant if is_json else mutant)(seed, index)
     start = time.process_time()
     problem, end = "", "problem"
     signal.setitimer(signal.ITIMER_REAL, 20)
     try:
-        end = run_text(text)
+        end = (run_json if is_json else run_text)(text)
     except BaseException:  # whatever it is, it is the finding
         problem = traceback.format_exc(limit=-8)
     finally:
@@ -95,16 +119,16 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise TimeoutError("still running after 20 s")
 
 
-def _chunk(task: tuple[int, int, int]) -> list[Ran]:
-    seed, start, end = task
+def _chunk(task: tuple[int, int, int, bool]) -> list[Ran]:
+    seed, start, end, is_json = task
     signal.signal(signal.SIGALRM, _stop)
     resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))
-    return [run(seed, index) for index in range(start, end)]
+    return [run(seed, index, is_json) for index in range(start, end)]
 
 
-def _tasks(seed: int, start: int, count: int) -> Iterator[tuple[int, int, int]]:
+def _tasks(seed: int, start: int, count: int, is_json: bool) -> Iterator[tuple[int, int, int, bool]]:
     for first in range(start, start + count, 50):
-        yield seed, first, min(first + 50, start + count)
+        yield seed, first, min(first + 50, start + count), is_json
 
 
 def main() -> int:
@@ -113,10 +137,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="mutate the JSON of spaces instead of their text")
     parser.add_argument("--show", type=int, help="print the text with this number and stop")
     options = parser.parse_args()
     if options.show is not None:
-        print(mutant(options.seed, options.show))
+        print((json_mutant if options.json else mutant)(options.seed, options.show))
         return 0
     ends: Counter[str] = Counter()
     problems: list[Ran] = []
@@ -124,7 +149,7 @@ def main() -> int:
     done = 0
     start = time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        for runs in pool.imap_unordered(_chunk, _tasks(options.seed, options.start, options.count)):
+        for runs in pool.imap_unordered(_chunk, _tasks(options.seed, options.start, options.count, options.json)):
             for one in runs:
                 done += 1
                 ends[one.end] += 1

@@ -47,26 +47,29 @@ CHARS = [
 TINY = """space tiny(width = 8, depth = 2, f = relu, many = [1, 2, 3]) {
   input image: 3
   axis layer = 0..depth
-  axis scale = a, b with stride = 2 * 2^scale
+  axis scale = s4, s8 with stride = 4 * 2^scale
   let w[layer] = width if layer == 0 else w[layer - 1] + width
   let total = sum(w[i] for i in 0..depth)
-  op block(k, c = 2 * channels, g = f) = conv(k, c) | g | (conv(1) + identity) | maxpool(3, pad = 1)
+  op block(k, c = 2 * channels, g = f) = conv(k, c) | g | conv(1) + identity | maxpool(3, pad = 1)
   gate pick(n = 4) per image {
-    body mean | conv(1, n) | relu | conv(1, routes, bias); activation softmax; start bias(0.5)
+    body       mean | conv(1, n) | relu | conv(1, routes, bias)
+    activation sigmoid
+    start      value(1 / n)
   }
-  node stem { s = image | conv(3, width, stride = 2, pad = 1) }
+  node stem {
+    s = image | conv(3, width, stride = 4)
+  }
   node at layer {
     a = s if layer == 0 else sum(b[i] for i in 0..layer - 1) + max(b[layer - 1], b[0])
     r = pick(a, 2)
-    t = a | block(3) | conv(1, width)
-    b = sum by r { one_of: a | relu where layer < 2; other: t } closed = a below 0.1
+    t = a | block(3) | conv(1, width) | resize(to = s4)
+    b = sum by r { bent: a | relu where layer < 2; other: t } closed = a below 0.1
   }
   output y = concat(b[depth], s, b[layer]) | conv(many[1], many[2] * total)
   output z[layer] = b[layer] | mean
   budget ratio(expected / maximum, weight = 0.1)
   live by_route in training
 }
-net n in tiny { row b[0..depth] }
 """
 
 
@@ -85,8 +88,8 @@ def mutant(seed: int, index: int) -> str:
     text = rng.choice(corpus())
     if rng.random() < 0.02:
         return _noise(rng)
-    mutations = _GENTLE if rng.random() < 0.6 else _ROUGH
-    for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 4, 6, 10))):
+    mutations, times = (_GENTLE, (1, 1, 1, 1, 2, 2, 3, 5)) if rng.random() < 0.7 else (_ROUGH, (1, 1, 2, 3, 6, 10))
+    for _ in range(rng.choice(times)):
         text = rng.choice(mutations)(rng, text)
         if len(text) > 60_000:
             text = text[:60_000]
