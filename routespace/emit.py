@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -39,6 +39,7 @@ from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 from routespace.space.shape import Stride
 
 BEGIN, REPORT = "begin", "report"
+PROBE = (256, 256)
 _PLAIN = nn.Module()
 
 FORMS = {"dense": dense, "sparse": sparse, "export": export, "fixed": fixed}
@@ -68,9 +69,10 @@ class _Emitter:
         self.images = self.fx.placeholder("images")
         graph = self.graph
 
-        def sizes_of(size: Size) -> dict[Stride, Size]:
+        def sizes_of(size: Size) -> tuple[dict[Stride, Size], dict[str, Size]]:
             try:
-                return infer(graph, size).sizes
+                found = infer(graph, size)
+                return found.sizes, {name: (shape.height, shape.width) for name, shape in found.shapes.items()}
             except Fault as fault:
                 raise InputError(f"images of {size[0]}x{size[1]} do not fit the space: {fault.message}") from None
 
@@ -112,25 +114,41 @@ class _Emitter:
         self.call(value.name, self.family.Source(), self.frame)
 
     def _zero(self, value: Zero) -> None:
-        self.call(value.name, self.family.Blank(value.channels, value.stride), self.frame)
+        self.call(value.name, self.family.Blank(value.channels, value.name), self.frame)
 
     def _apply(self, value: Apply) -> None:
         op, targets = op_module(value.op)
         args = [self.nodes[arg] for arg in value.args]
         if isinstance(value.op, Leaf) and OPS[value.op.entry].variadic:
-            shapes = [(self.shape(arg).channels, self.shape(arg).stride) for arg in value.args]
-            self.call(value.name, self.family.Gather(op, targets, shapes), self.frame, *args)
+            leaf = self.family.Gather(op, targets, coupling(value.op), self.widths(value.args))
+            self.call(value.name, leaf, self.frame, *args)
             return
         atoms, decisions = self.guard(value.guard)
-        leaf = self.family.Apply(op, targets, coupling(value.op), atoms)
+        leaf = self.family.Apply(op, targets, self.statistics(value), atoms)
         self.call(value.name, leaf, self.frame, *args, *decisions)
+
+    def statistics(self, value: Apply) -> str | None:
+        """Which images a value is computed for in training: "all" where batch statistics behind it want all."""
+        own = coupling(value.op)
+        if own is not None or value.guard is None or self.family.tally != "trace":
+            return own
+        waiting, seen = [value.name], {value.name}
+        while waiting:
+            for reader in self.graph.readers[waiting.pop()]:
+                behind = self.graph.by_name[reader]
+                if isinstance(behind, (Apply, Route)) and coupling(behind.op) == "all":
+                    return "all"
+                if isinstance(behind, (Apply, Merge)) and behind.guard is not None and reader not in seen:
+                    seen.add(reader)
+                    waiting.append(reader)
+        return None
 
     def _merge(self, value: Merge) -> None:
         entry = MERGES[value.kind]
         neutral = 0.0 if entry.neutral == "zero" else -math.inf
         always = self.always if value.arrives else (False, False)
-        shapes = [(self.shape(arg).channels, self.shape(arg).stride) for arg in value.args]
-        leaf = self.family.Merge(factory(entry.factory)(), neutral, always, entry.ordered, shapes)
+        widths = self.widths(value.args)
+        leaf = self.family.Merge(factory(entry.factory)(), neutral, always, entry.ordered, widths)
         self.call(value.name, leaf, self.frame, *(self.nodes[arg] for arg in value.args))
 
     def _gate(self, value: Gate) -> None:
@@ -150,11 +168,13 @@ class _Emitter:
         self.call(value.name, leaf, self.frame, self.nodes[value.source], self.nodes[value.gate], *closed)
 
     def _output(self, value: Output) -> None:
-        shape = self.shape(value.args[0])
-        self.call(value.name, self.family.Sink(shape.channels, shape.stride), self.frame, self.nodes[value.args[0]])
+        ((name, channels),) = self.widths(value.args)
+        self.call(value.name, self.family.Sink(name, channels), self.frame, self.nodes[value.args[0]])
 
-    def shape(self, name: str) -> Any:
-        return infer(self.graph, (256, 256)).shapes[name]
+    def widths(self, names: Sequence[str]) -> list[tuple[str, int]]:
+        """Values and their channels."""
+        shapes = infer(self.graph, PROBE).shapes
+        return [(name, shapes[name].channels) for name in names]
 
     def _report(self) -> fx.Node:
         graph = self.graph
@@ -255,9 +275,10 @@ def factory(name: str | Callable[..., Any]) -> Callable[..., Any]:
 def targets_of(graph: RouteGraph) -> dict[str, str]:
     """Module path of every value: its name, made safe against names that `nn.Module` and this file use themselves.
 
-    A value whose name begins other names (`x` beside `x.1`) stands below its own: `x.value`.
+    A value whose name begins other names (`x` beside `x.1`) stands below its own: `x.value`. A fixed net keeps the
+    paths of its space.
     """
-    names = [value.name for value in graph.values]
+    names = [value.name for value in (*(graph.sizing or graph).values, *graph.values)]
     folders = {".".join(parts[:n]) for parts in (name.split(".") for name in names) for n in range(1, len(parts))}
     taken: dict[str, str] = {}
     targets: dict[str, str] = {}

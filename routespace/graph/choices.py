@@ -73,13 +73,18 @@ class Choices:
             )
         return self.builder.add(Draft("gate", name, self.builder.node, [source], env, expr.span, template=template))
 
-    def gate_name(self) -> str:
-        name = f"{self.builder.node}.gate"
+    def gate_name(self, owner: str) -> str:
+        """Name of a gate without one: that of the choice it decides, which no other equation changes."""
+        name = f"{owner}.gate"
         return self.builder.fresh(name) if name in self.builder.streams.drafts else name
+
+    def short(self, name: str) -> str:
+        """A value's name within its node."""
+        return name.removeprefix(f"{self.builder.node}.").rpartition("outputs.")[2]
 
     def slots(self, gate: str, choice: Choice, names: list[str]) -> Draft:
         draft = self.builder.streams.drafts[gate]
-        if not draft.slots:
+        if not draft.slots or (len(draft.slots) == len(names) and names < draft.slots):
             draft.slots = names
         elif len(draft.slots) != len(names):
             raise Fault(
@@ -89,11 +94,13 @@ class Choices:
                 others=[(draft.span, "the gate they share")],
             )
         if choice.below is not None:
-            draft.below = float(self.numbers.number(choice.below, self.builder.place.env))
+            draft.below = max(draft.below, float(self.numbers.number(choice.below, self.builder.place.env)))
         return draft
 
     def send(self, choice: Choice) -> None:
-        gate = self.gate(choice.gate, self.gate_name())
+        sends = [part for part in self.builder.place.declaration.body if isinstance(part, Choice)]
+        owner = self.builder.node if len(sends) == 1 else f"{self.builder.node}.{choice.branches[0].name}"
+        gate = self.gate(choice.gate, self.gate_name(owner))
         source_expr = choice.source
         assert source_expr is not None
         source = self.builder.entering(
@@ -108,8 +115,8 @@ class Choices:
             for branch in choice.branches
             if branch.where is None or self.numbers.truth(branch.where, self.builder.place.env)
         ]
-        draft = self.slots(gate, choice, [branch.name for branch in branches])
-        for slot, branch in zip(draft.slots, branches, strict=True):
+        self.slots(gate, choice, [branch.name for branch in branches])
+        for slot, branch in enumerate(branches):
             self.builder.add(
                 Draft(
                     "route",
@@ -156,12 +163,12 @@ class Choices:
                 if known
                 else did_you_mean(choice.combine, (*COMBINES, "send")),
             )
-        gate = self.gate(choice.gate, self.gate_name())
+        gate = self.gate(choice.gate, self.gate_name(name))
         branches = [one for one in choice.branches if one.where is None or self.numbers.truth(one.where, env)]
-        draft = self.slots(gate, choice, [f"{name.rsplit('.', 1)[-1]}_{branch.name}" for branch in branches])
+        self.slots(gate, choice, [f"{self.short(name)}_{branch.name}" for branch in branches])
         refs: list[str] = []
         spans: list[Span | None] = []
-        for slot, branch in zip(draft.slots, branches, strict=True):
+        for slot, branch in enumerate(branches):
             route = f"{name}_{branch.name}"
             source = self.builder.entering(
                 self.builder.stream(branch.value, self.builder.fresh(route), env),
@@ -193,9 +200,8 @@ class Choices:
 
     def gated(self, expr: Binary, name: str, env: dict[str, Any]) -> Ref:
         """`g(x) * e` is `sum by g(x) { e }`."""
-        gate = self.gate(expr.left, self.gate_name())
-        slot = name.rsplit(".", 1)[-1]
-        draft = self.slots(gate, Choice("sum", expr.left, (), span=expr.span), [slot])
+        gate = self.gate(expr.left, self.gate_name(name))
+        self.slots(gate, Choice("sum", expr.left, (), span=expr.span), [self.short(name)])
         source = self.builder.entering(
             self.builder.stream(expr.right, self.builder.fresh(name), env), self.builder.fresh(name), expr.span
         )
@@ -211,7 +217,7 @@ class Choices:
                 expr.span,
                 None,
                 gate=gate,
-                slot=draft.slots[0],
+                slot=0,
                 sends=False,
             )
         )

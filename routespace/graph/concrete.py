@@ -40,7 +40,7 @@ class Concrete:
         self.numbers = numbers
         self.resolver = Resolver(scope, numbers, self.sizes)
         self.shapes: dict[str, Shape] = {}
-        self.routes: dict[str, list[str]] = {}
+        self.routes: dict[str, list[int]] = {}
         self.sources: dict[str, Draft] = {}
 
     def all(self, drafts: list[Draft]) -> list[Value]:
@@ -91,7 +91,7 @@ class Concrete:
     def _gate(self, draft: Draft) -> tuple[Value, Shape]:
         template = draft.template
         assert template is not None
-        routes = self.routes.get(draft.name, [])
+        routes = [draft.slots[slot] for slot in self.routes.get(draft.name, [])]
         for one in template.clauses:
             if one.mode is not None:
                 raise Fault("RS602", f"`{one.name}` of a gate cannot be split by mode yet", one.span)
@@ -211,20 +211,16 @@ class Concrete:
         return value, shape
 
     def _output(self, draft: Draft) -> tuple[Value, Shape]:
-        return Output(draft.name, draft.slot, tuple(draft.args), draft.span), self.shapes[draft.args[0]]
+        return Output(draft.name, draft.key, tuple(draft.args), draft.span), self.shapes[draft.args[0]]
 
 
-def _live_slots(drafts: list[Draft]) -> dict[str, list[str]]:
-    """Branches of each gate that some live route uses, in declared order."""
-    used: dict[str, set[str]] = {}
+def _live_slots(drafts: list[Draft]) -> dict[str, list[int]]:
+    """Places of the branches of each gate that some live route uses."""
+    used: dict[str, set[int]] = {}
     for draft in drafts:
         if draft.kind == "route":
             used.setdefault(draft.gate, set()).add(draft.slot)
-    return {
-        draft.name: [slot for slot in draft.slots if slot in used.get(draft.name, set())]
-        for draft in drafts
-        if draft.kind == "gate"
-    }
+    return {draft.name: sorted(used.get(draft.name, ())) for draft in drafts if draft.kind == "gate"}
 
 
 def _leaves(op: Op) -> list[Leaf]:

@@ -36,7 +36,8 @@ class Draft:
     arrives: bool = False
     spans: list[Span | None] = field(default_factory=list)
     gate: str = ""
-    slot: str = ""
+    slot: int = 0
+    key: str = ""
     closed: str | None = None
     sends: bool = True
     template: GateDecl | None = None

@@ -74,6 +74,8 @@ class PlaceBuilder(Reader):
         name = f"{self.node}.{part.name}"
         ref = self.stream(part.value, name, self.place.env)
         if ref != name:
+            ref = self.entering(ref, name, part.span)
+        if ref != name:
             self.streams.aliases[name] = ref
             self.streams.alias_spans[name] = part.span
 
@@ -216,4 +218,4 @@ def output_drafts(streams: Streams, declared: OutputDecl) -> None:
             continue  # said of the read itself
         if ref is None:
             raise Fault("RS507", f"output `{key}` reads nothing: its stream never exists", declared.span)
-        streams.drafts[f"output.{key}"] = Draft("output", f"output.{key}", "", [ref], env, declared.span, slot=key)
+        streams.drafts[f"output.{key}"] = Draft("output", f"output.{key}", "", [ref], env, declared.span, key=key)

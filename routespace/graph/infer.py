@@ -37,7 +37,8 @@ def infer(graph: RouteGraph, size: Size, padded: bool = False) -> Inferred:
 class _Inference:
     def __init__(self, graph: RouteGraph, size: Size, padded: bool) -> None:
         self.graph, self.padded = graph, padded
-        known = infer(graph.sizing, size, padded).sizes if graph.sizing is not None else {}
+        self.whole = infer(graph.sizing, size, padded) if graph.sizing is not None else None
+        known = self.whole.sizes if self.whole is not None else {}
         self.sizes: dict[Stride, Size] = {**known, IMAGE_STRIDE: size}
         self.shapes: dict[str, Shape] = {}
         self.known: dict[tuple[int, tuple[Shape, ...]], tuple[Shape, tuple[tuple[str, Cost], ...]]] = {}
@@ -50,7 +51,8 @@ class _Inference:
                 case Input():
                     shape = Shape(value.channels, value.stride, *self.sizes[IMAGE_STRIDE])
                 case Zero():
-                    shape = Shape(value.channels, value.stride, *self.sizes[value.stride])
+                    assert self.whole is not None
+                    shape = self.whole.shapes[value.like]
                 case Apply():
                     shape, leaves = self.op(value.op, tuple(self.shapes[arg] for arg in value.args))
                 case Merge():

@@ -149,12 +149,13 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Zero:
-    """Zeros of the size that streams of `stride` have: what a shut route of a running node delivers."""
+    """Zeros of the shape that value `like` has in the graph they were taken from: what a shut route delivers."""
 
     name: str
     node: str
     channels: int
     stride: Stride
+    like: str
     span: Span | None = field(default=None, compare=False, repr=False)
 
     @property

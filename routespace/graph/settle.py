@@ -91,7 +91,7 @@ def _existing(streams: Streams, order: list[str], findings: Findings) -> set[str
         if there:
             exists.add(name)
         elif draft.kind == "output":
-            findings.add("RS507", f"output `{draft.slot}` reads nothing: its stream never exists", draft.span)
+            findings.add("RS507", f"output `{draft.key}` reads nothing: its stream never exists", draft.span)
         elif draft.kind == "gate":
             findings.add(
                 "RS506",

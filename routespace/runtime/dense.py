@@ -18,7 +18,6 @@ from routespace.runtime.control import Control
 from routespace.runtime.frame import Frame
 from routespace.runtime.merges import Merger
 from routespace.runtime.tree import run
-from routespace.space.shape import Stride
 
 tally = "all"
 """How executed work is told: everything runs for every image."""
@@ -111,15 +110,26 @@ class Apply(_Op):
 
 
 class Gather(nn.Module):
-    """An op of several flows: what is nothing is read as zeros."""
+    """An op of several flows: what is nothing is read as zeros, and where all are nothing so is the result."""
 
-    def __init__(self, op: nn.Module, targets: bool, shapes: Sequence[tuple[int, Stride]]) -> None:
+    def __init__(self, op: nn.Module, targets: bool, coupled: str | None, widths: Sequence[tuple[str, int]]) -> None:
         super().__init__()
-        self.op, self.targets = op, targets
+        self.op, self.targets, self.coupled = op, targets, coupled
 
     def forward(self, frame: Frame, *flows: Flow) -> Flow:
         values = [select(flow.present, flow.value, 0.0) for flow in flows]
-        return Flow(run(self.op, values, frame.sizes, self.targets), either([flow.present for flow in flows]))
+        present = either([flow.present for flow in flows])
+        rows = present if self.training and self.coupled is not None else None
+        return Flow(gathered(self.op, values, rows, frame, self.targets), present)
+
+
+def gathered(op: nn.Module, values: Sequence[Tensor], rows: Tensor | None, frame: Frame, targets: bool) -> Tensor:
+    """An op of several tensors on the `rows` (N,) that count; the other rows are zeros."""
+    if rows is None:
+        return run(op, values, frame.sizes, targets)
+    picked = rows.nonzero().squeeze(1)
+    part = run(op, [value.index_select(0, picked) for value in values], frame.sizes, targets)
+    return part.new_zeros(rows.shape[0], *part.shape[1:]).index_copy(0, picked, part)
 
 
 def either(masks: Sequence[Tensor | None]) -> Tensor | None:
@@ -141,7 +151,7 @@ class Merge(nn.Module):
         neutral: float,
         always: tuple[bool, bool],
         ordered: bool,
-        shapes: Sequence[tuple[int, Stride]],
+        widths: Sequence[tuple[str, int]],
     ) -> None:
         super().__init__()
         self.merger, self.neutral, self.always = merger, neutral, always
@@ -149,9 +159,9 @@ class Merge(nn.Module):
     def forward(self, frame: Frame, *flows: Flow) -> Flow:
         merged = self.merger([select(flow.present, flow.value, self.neutral) for flow in flows])
         present = either([flow.present for flow in flows])
-        if self.always[self.training]:
-            return Flow(merged if self.neutral == 0.0 else select(present, merged, 0.0), None)
-        return Flow(merged, present)
+        if self.neutral != 0.0:
+            merged = select(present, merged, 0.0)
+        return Flow(merged, None if self.always[self.training] else present)
 
 
 class Gate(nn.Module):
@@ -238,7 +248,7 @@ class Route(_Op):
 class Sink(nn.Module):
     """An output: what is nothing is read as zeros."""
 
-    def __init__(self, channels: int, stride: Stride) -> None:
+    def __init__(self, name: str, channels: int) -> None:
         super().__init__()
 
     def forward(self, frame: Frame, x: Flow) -> Tensor:

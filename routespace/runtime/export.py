@@ -6,6 +6,8 @@ scatters them back. Norms of the batch are the affine maps they are in inference
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from routespace.runtime import dense
@@ -21,7 +23,6 @@ presence = dense.presence
 Source = dense.Source
 Sink = dense.Sink
 Merge = dense.Merge
-Gather = dense.Gather
 
 
 class AffineNorm(BatchNorm):
@@ -47,6 +48,19 @@ def on_rows(op: nn.Module, x: Tensor, mask: Tensor | None, frame: Frame, targets
     picked = mask.nonzero().squeeze(1)
     part = run(op, x.index_select(0, picked), frame.sizes, targets)
     return part.new_zeros(x.shape[0], *part.shape[1:]).index_copy(0, picked, part)
+
+
+class Gather(nn.Module):
+    """An op of several flows, for the images that have any of them."""
+
+    def __init__(self, op: nn.Module, targets: bool, coupled: str | None, widths: Sequence[tuple[str, int]]) -> None:
+        super().__init__()
+        self.op, self.targets = prepare(op), targets
+
+    def forward(self, frame: Frame, *flows: Flow) -> Flow:
+        values = [select(flow.present, flow.value, 0.0) for flow in flows]
+        present = dense.either([flow.present for flow in flows])
+        return Flow(dense.gathered(self.op, values, present, frame, self.targets), present)
 
 
 class Apply(nn.Module):

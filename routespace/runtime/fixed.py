@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
 from routespace.runtime.merges import Merger
-from routespace.space.shape import Stride
 
 tally = "all"
 
@@ -26,7 +25,7 @@ class Apply(nn.Module):
 
 
 class Gather(nn.Module):
-    def __init__(self, op: nn.Module, targets: bool, shapes: Sequence[tuple[int, Stride]]) -> None:
+    def __init__(self, op: nn.Module, targets: bool, coupled: str | None, widths: Sequence[tuple[str, int]]) -> None:
         super().__init__()
         self.op, self.targets = op, targets
 
@@ -43,7 +42,7 @@ class Merge(nn.Module):
         neutral: float,
         always: tuple[bool, bool],
         ordered: bool,
-        shapes: Sequence[tuple[int, Stride]],
+        widths: Sequence[tuple[str, int]],
     ) -> None:
         super().__init__()
         self.merger = merger
@@ -53,19 +52,19 @@ class Merge(nn.Module):
 
 
 class Blank(nn.Module):
-    """Zeros of the size that streams of a stride have."""
+    """Zeros of the size that the value called `name` has."""
 
-    def __init__(self, channels: int, stride: Stride) -> None:
+    def __init__(self, channels: int, name: str) -> None:
         super().__init__()
-        self.channels, self.stride = channels, stride
+        self.channels, self.name = channels, name
 
     def forward(self, frame: Frame) -> Tensor:
-        size = frame.sizes[self.stride]
+        size = frame.values[self.name]
         return torch.zeros(frame.batch, self.channels, *size, dtype=frame.dtype, device=frame.images.device)
 
 
 class Sink(nn.Module):
-    def __init__(self, channels: int, stride: Stride) -> None:
+    def __init__(self, name: str, channels: int) -> None:
         super().__init__()
 
     def forward(self, frame: Frame, x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -14,15 +14,17 @@ from routespace.runtime.errors import InputError
 from routespace.space.shape import Stride
 
 Size = tuple[int, int]
+SizesOf = Callable[[Size], tuple[dict[Stride, Size], Mapping[str, Size]]]
 
 
 @dataclass
 class Frame:
-    """One call: the batch size, the size that streams of each stride have, and images that ran, by unit."""
+    """One call: the batch size, sizes of streams by stride and by name, and images that ran, by unit."""
 
     batch: int
     size: Size
     sizes: dict[Stride, Size]
+    values: Mapping[str, Size]
     images: Tensor
     blanks: BlankStore
     ran: dict[int, list[int]] = field(default_factory=dict)
@@ -39,11 +41,17 @@ class Frame:
 class Begin(nn.Module):
     """Checks the images and opens the frame of a call.
 
-    `sizes_of` gives, for an image size, the sizes of streams by stride; it raises `InputError` where a size does not
-    fit. `like` holds a parameter whose device and dtype images must have, if the module has parameters.
+    `sizes_of` gives, for an image size, the sizes of streams by stride and by name; it raises `InputError` where a
+    size does not fit. `like` holds a parameter whose device and dtype images must have, if the module has parameters.
     """
 
-    def __init__(self, name: str, channels: int, smallest: int, sizes_of: Callable[[Size], dict[Stride, Size]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        channels: int,
+        smallest: int,
+        sizes_of: SizesOf,
+    ) -> None:
         super().__init__()
         self.name, self.channels, self.smallest = name, channels, smallest
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)
@@ -65,7 +73,7 @@ class Begin(nn.Module):
             )
         for parameter in self.like:
             check_against(images, parameter)
-        return Frame(images.shape[0], size, self.sizes_of(size), images, self.blanks)
+        return Frame(images.shape[0], size, *self.sizes_of(size), images, self.blanks)
 
 
 def check_against(images: Tensor, parameter: Tensor) -> None:

@@ -18,7 +18,6 @@ from routespace.runtime.dense import Atoms, distance
 from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
 from routespace.runtime.merges import Merger
-from routespace.space.shape import Stride
 
 tally = "trace"
 
@@ -136,9 +135,9 @@ class Apply(_Op):
 class Gather(nn.Module):
     """An op of several streams: what is nothing is read as zeros."""
 
-    def __init__(self, op: nn.Module, targets: bool, shapes: Sequence[tuple[int, Stride]]) -> None:
+    def __init__(self, op: nn.Module, targets: bool, coupled: str | None, widths: Sequence[tuple[str, int]]) -> None:
         super().__init__()
-        self.op, self.targets, self.shapes = op, targets, tuple(shapes)
+        self.op, self.targets, self.widths = op, targets, tuple(widths)
         self.unit = -1
 
     def forward(self, frame: Frame, *streams: Rows) -> Rows:
@@ -146,15 +145,15 @@ class Gather(nn.Module):
         if not images:
             return Rows(())
         values = [
-            assemble(rows, images, frame, channels, stride)
-            for rows, (channels, stride) in zip(streams, self.shapes, strict=True)
+            assemble(rows, images, frame, name, channels)
+            for rows, (name, channels) in zip(streams, self.widths, strict=True)
         ]
         frame.log(self.unit, images)
         made = self.op(values, frame.sizes) if self.targets else self.op(values)
         return Rows((Piece(made, images),))
 
 
-def assemble(rows: Rows, images: tuple[int, ...], frame: Frame, channels: int, stride: Stride) -> Tensor:
+def assemble(rows: Rows, images: tuple[int, ...], frame: Frame, name: str, channels: int) -> Tensor:
     """The stream as one tensor of `images`, zeros where it has none."""
     for piece in rows.pieces:
         if not piece.blank and piece.images == images:
@@ -165,7 +164,7 @@ def assemble(rows: Rows, images: tuple[int, ...], frame: Frame, channels: int, s
             found[image] = piece.value if piece.blank else piece.value[place : place + 1]
     missing = [image for image in images if image not in found]
     if missing:
-        zero = blank(frame, channels, stride)
+        zero = blank(frame, name, channels)
         found.update(dict.fromkeys(missing, zero))
     return torch.cat([found[image] for image in images])
 
@@ -175,9 +174,9 @@ def laid_out(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last)
 
 
-def blank(frame: Frame, channels: int, stride: Stride) -> Tensor:
-    """Zeros of one image at a stride."""
-    size = frame.sizes[stride]
+def blank(frame: Frame, name: str, channels: int) -> Tensor:
+    """Zeros of one image, of the size that the value called `name` has."""
+    size = frame.values[name]
     return torch.zeros(1, channels, *size, dtype=frame.dtype, device=frame.images.device).contiguous(
         memory_format=torch.channels_last
     )
@@ -192,12 +191,12 @@ class Merge(nn.Module):
         neutral: float,
         always: tuple[bool, bool],
         ordered: bool,
-        shapes: Sequence[tuple[int, Stride]],
+        widths: Sequence[tuple[str, int]],
     ) -> None:
         super().__init__()
         self.merger, self.neutral, self.always, self.ordered = merger, neutral, always, ordered
         self.additive = neutral == 0.0 and not ordered
-        self.shapes = tuple(shapes)
+        self.widths = tuple(widths)
 
     def forward(self, frame: Frame, *streams: Rows) -> Rows:
         arrivals: dict[int, list[tuple[int, Tensor]]] = {}
@@ -240,18 +239,19 @@ class Merge(nn.Module):
             return Piece(self.merger([row for _, row in found]), (image,))
         by_stream = dict(found)
         values: list[Tensor] = []
-        for which, (channels, stride) in enumerate(self.shapes):
+        for which, (name, channels) in enumerate(self.widths):
             if which in by_stream:
                 values.append(by_stream[which])
             elif self.ordered or image in streams[which].zeros:
-                values.append(blank(frame, channels, stride))
+                values.append(blank(frame, name, channels))
         return Piece(self.merger(values), (image,))
 
     def blank(self, frame: Frame) -> Tensor:
-        channels = sum(c for c, _ in self.shapes) if self.ordered else self.shapes[0][0]
-        stride = self.shapes[0][1]
-        key = (channels, frame.sizes[stride], frame.dtype, frame.images.device)
-        return frame.blanks.constant(key, lambda: blank(frame, channels, stride))
+        name, channels = self.widths[0]
+        if self.ordered:
+            channels = sum(width for _, width in self.widths)
+        key = (channels, frame.values[name], frame.dtype, frame.images.device)
+        return frame.blanks.constant(key, lambda: blank(frame, name, channels))
 
 
 class Gate(nn.Module):
@@ -363,16 +363,15 @@ class Route(_Op):
 class Sink(nn.Module):
     """An output: what is nothing is read as zeros."""
 
-    def __init__(self, channels: int, stride: Stride) -> None:
+    def __init__(self, name: str, channels: int) -> None:
         super().__init__()
-        self.channels, self.stride = channels, stride
+        self.name, self.channels = name, channels
 
     def forward(self, frame: Frame, x: Rows) -> Tensor:
         if not frame.batch:
-            return torch.zeros(
-                0, self.channels, *frame.sizes[self.stride], dtype=frame.dtype, device=frame.images.device
-            )
-        return assemble(x, tuple(range(frame.batch)), frame, self.channels, self.stride)
+            size = frame.values[self.name]
+            return torch.zeros(0, self.channels, *size, dtype=frame.dtype, device=frame.images.device)
+        return assemble(x, tuple(range(frame.batch)), frame, self.name, self.channels)
 
 
 class Source(nn.Module):

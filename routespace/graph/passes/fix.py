@@ -95,7 +95,9 @@ class _Fixer:
         name = f"{stream.like}_zeros"
         if all(value.name != name for value in self.values):
             shape = self.shapes[stream.like]
-            self.values.append(Zero(name, self.graph.by_name[stream.like].node, shape.channels, shape.stride))
+            self.values.append(
+                Zero(name, self.graph.by_name[stream.like].node, shape.channels, shape.stride, stream.like)
+            )
         return name
 
     def apply(self, value: Apply) -> None:

@@ -54,7 +54,9 @@ def _needs(graph: RouteGraph) -> dict[str, set[Atom] | None]:
 
 
 def _feeds(graph: RouteGraph, position: dict[str, int], name: str, gate: str) -> bool:
-    """Whether `gate` depends on the value `name`; only values at or behind it can be in between."""
+    """Whether `gate` is or depends on the value `name`; only values at or behind it can be in between."""
+    if gate == name:
+        return True
     floor = position[name]
     waiting, seen = [gate], {gate}
     while waiting:
