@@ -1,7 +1,7 @@
 """Totality at length: `python -m tests.language.fuzz --count 100000 --seed 0`.
 
-Every text is read, built and its nets held: that ends in a space or in a `RouteError`, soon and in little memory. So is
-every JSON with `--json`. `--show N` prints a text; with the same files and seed it is always the same.
+Every text is read, built, written out and its nets held. That ends in a space or in a `RouteError`, soon and in little
+memory; so does every JSON with `--json`. `--show N` prints a text: with the same files and seed always the same one.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from pathlib import Path
 from types import FrameType
 
 from routespace.diagnostics import Findings, RouteError
-from routespace.graph.build import build
+from routespace.graph.build import PROBE, build
 from routespace.graph.nets import hold
+from routespace.graph.text import dump
 from routespace.graph.verify import verify
 from routespace.language.load import loads
 from routespace.space.model import Space
@@ -53,6 +54,7 @@ def run_text(text: str) -> str:
     try:
         space = loads(text, path="fuzz.route", findings=findings)
         graph = verify(build(space, findings))
+        dump(graph, PROBE)
         for net in space.nets:
             hold(graph, net)
     except RouteError as error:
@@ -72,6 +74,7 @@ def run_json(text: str) -> str:
         if Space.from_json(space.to_json()) != space:
             raise AssertionError("not the space that was written")
         graph = verify(build(space))
+        dump(graph, PROBE)
         for net in space.nets:
             hold(graph, net)
     except RouteError as error:

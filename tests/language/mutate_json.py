@@ -6,6 +6,7 @@ import copy
 import json
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -39,7 +40,8 @@ def json_mutant(seed: int, index: int) -> str:
     if rng.random() < 0.7:
         document["library"] = [one for one in document.get("library", []) if rng.random() < 0.2]
     for _ in range(rng.choice((1, 1, 1, 2, 3, 5))):
-        rng.choice(_MUTATIONS)(rng, document)
+        with suppress(IndexError):  # too little is left to change
+            rng.choice(_MUTATIONS)(rng, document)
     text = json.dumps(document)
     if rng.random() < 0.03:
         at = rng.randrange(len(text))

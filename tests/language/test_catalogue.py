@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from routespace.diagnostics.catalogue import CATALOGUE, Entry, explain
+from routespace.graph import definitions, draft, expand, numbers, ops, places, scope
+from routespace.language import imports
 from tests.language.found import codes_of
 
 PACKAGE = Path(__file__).parents[2] / "routespace"
@@ -36,6 +38,24 @@ def test_pages_are_written_in_one_manner(entry: Entry) -> None:
     assert entry.explanation.endswith((".", ".)", "`.", "`"))
     assert all(len(line) <= 120 for line in f"{entry.explanation}\n{entry.title}".splitlines())
     assert explain(entry.code.lower()).startswith(f"{entry.code}: {entry.title}\n\n")
+
+
+LIMITS = {
+    "RS157": (imports.MOST_OPEN, imports.MOST_FILES),
+    "RS801": (scope.MOST_INDICES, places.MOST_NODES, draft.MOST_READ, expand.MOST_MEMBERS, places.MOST_TRIED),
+    "RS802": (definitions.MOST_OPEN,),
+    "RS803": (numbers.MOST_STEPS,),
+    "RS805": (ops.DEEPEST,),
+    "RS806": (numbers.MOST_WORK,),
+    "RS807": (ops.MOST_PARTS,),
+    "RS808": (ops.MOST_CHANNELS, ops.LARGEST_SIDE, ops.LARGEST_STRIDE),
+}
+
+
+@pytest.mark.parametrize("code", LIMITS)
+def test_pages_state_the_limits(code: str) -> None:
+    stated = {int(number) for number in re.findall(r"\b\d+\b", CATALOGUE[code].explanation)}
+    assert stated >= set(LIMITS[code])
 
 
 def test_unknown_code() -> None:
