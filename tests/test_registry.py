@@ -185,10 +185,10 @@ def test_an_activation_decides(images: Tensor) -> None:
     text = TEXT.replace("relu_tanh", "hard_sigmoid").replace(" | squeeze(ratio)", "").replace("(ratio = 2)", "")
     space = rs.loads(text)
     dense, sparse = rs.compile(space).eval(), rs.compile(space, form="sparse")
-    bias = dense.get_parameter("layer1.gate.body.1.bias")
+    bias = dense.get_parameter("layer1.y.2.gate.body.1.bias")
     assert abs(bias.item() - 2.4) < 1e-6
     with torch.no_grad():
-        dense.get_parameter("layer1.gate.body.1.weight").zero_()
+        dense.get_parameter("layer1.y.2.gate.body.1.weight").zero_()
         bias.fill_(-4.0)
         sparse.load_state_dict(dense.state_dict())
         a, b = dense(images), sparse(images)
