@@ -164,7 +164,7 @@ def batch(
         found = medians({"dense": lambda: dense(images), "sparse": lambda: sparse(images)}, max(3, args.repeats // 3))
         run, all_ = (one(images).routing.cost.under("macs").executed.mean().item() for one in (sparse, dense))
     ratio = found["sparse"] / found["dense"]
-    print(f"\n{args.batch} images with different routes, half of the nodes open (largest relative difference {error:.1e})")
+    print(f"\n{args.batch} images on routes of their own, half of the nodes open (relative difference {error:.1e})")
     print(f"{'dense masked':32}{found['dense'] * 1e3:8.0f}{1:12.2f}")
     print(f"{'sparse':32}{found['sparse'] * 1e3:8.0f}{ratio:12.2f}{'':12}{run / all_:10.2f}")
 
