@@ -12,15 +12,15 @@ from tests.language.mutate import TINY, corpus, mutant
 from tests.language.mutate_json import documents, json_mutant
 
 
-@pytest.mark.parametrize("first", range(0, 400, 50))
+@pytest.mark.parametrize("first", range(0, 120, 40))
 def test_mutated_texts(first: int) -> None:
-    problems = [one for index in range(first, first + 50) if (one := run(0, index)).problem]
+    problems = [one for index in range(first, first + 40) if (one := run(0, index)).problem]
     assert problems == []
 
 
-@pytest.mark.parametrize("first", range(0, 200, 50))
+@pytest.mark.parametrize("first", range(0, 80, 40))
 def test_mutated_json(first: int) -> None:
-    problems = [one for index in range(first, first + 50) if (one := run(0, index, is_json=True)).problem]
+    problems = [one for index in range(first, first + 40) if (one := run(0, index, is_json=True)).problem]
     assert problems == []
 
 
