@@ -10,7 +10,7 @@ from routespace.graph.expand import PlaceBuilder, output_drafts
 from routespace.graph.fault import Fault
 from routespace.graph.ir import Node, RouteGraph, Value
 from routespace.graph.numbers import Numbers
-from routespace.graph.places import Place, places_of, resolve_axes
+from routespace.graph.places import Place, check_attributes, places_of, resolve_axes
 from routespace.graph.policies import resolve_policies
 from routespace.graph.scope import Scope
 from routespace.graph.settle import settle
@@ -41,15 +41,16 @@ def _build(space: Space, found: Findings) -> RouteGraph:
     numbers = Numbers(scope)
     resolve_axes(scope, numbers, found)
     found.raise_errors()
-    aside = Findings()  # what does not stand in the way of anything else
-    policies = resolve_policies(scope.clauses, space.overrides, numbers, aside)
-    _refuse_shares(scope, aside)
+    aside = Findings(found.sources)  # what does not stand in the way of anything else
     try:
+        check_attributes(scope, numbers, aside)
+        policies = resolve_policies(scope.clauses, space.overrides, numbers, aside)
+        _refuse_shares(scope, aside)
         places, values = _values(space, scope, numbers, found)
     except RouteError:
-        found.extend(aside.diagnostics)
+        _join(found, aside)
         raise RouteError(found.diagnostics, found.sources) from None
-    found.extend(aside.diagnostics)
+    _join(found, aside)
     found.raise_errors()
     alive = {value.node for value in values}
     nodes = tuple(
@@ -58,6 +59,12 @@ def _build(space: Space, found: Findings) -> RouteGraph:
         if place.name in alive
     )
     return RouteGraph(space.name, tuple(values), nodes, policies, space=space)
+
+
+def _join(found: Findings, aside: Findings) -> None:
+    """Add what was kept aside, unless the same was found at the same place."""
+    known = {(one.code, one.span) for one in found.diagnostics}
+    found.extend(one for one in aside.diagnostics if (one.code, one.span) not in known)
 
 
 def _values(space: Space, scope: Scope, numbers: Numbers, found: Findings) -> tuple[list[Place], list[Value]]:

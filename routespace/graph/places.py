@@ -55,6 +55,17 @@ def _axis(declared: AxisDecl, numbers: Numbers) -> Axis:
     return Axis(declared.name, low, tuple(f"{declared.name}{i}" for i in range(low, high + 1)), declared)
 
 
+def check_attributes(scope: Scope, numbers: Numbers, findings: Findings) -> None:
+    """Report attributes that have no value at some index of their axis, read or not."""
+    for axis in scope.axes.values():
+        for attribute in axis.declaration.attributes:
+            try:
+                for at in range(axis.low, axis.high + 1):
+                    numbers.number(attribute.value, {axis.name: at})
+            except Fault as fault:
+                fault.report(findings)
+
+
 def places_of(scope: Scope, numbers: Numbers, findings: Findings) -> list[Place]:
     """Every node of the space in order of declaration and index; two at one place are reported."""
     places: list[Place] = []
