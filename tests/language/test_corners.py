@@ -10,7 +10,7 @@ from routespace.diagnostics import Findings, RouteError
 from routespace.graph.build import build
 from routespace.language.load import loads
 from tests.language.fuzz import run_json, run_text
-from tests.language.mutate import TINY
+from tests.language.tiny import TINY
 
 _SPACE = "space s{params} {{\n  input image: 3\n{body}\n  output y = image | {op}\n}}\n"
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import pytest
 
 from tests.language.fuzz import run, run_text
-from tests.language.mutate import TINY, corpus, mutant
+from tests.language.mutate import corpus, mutant
 from tests.language.mutate_json import documents, json_mutant
+from tests.language.tiny import TINY
 
 
 @pytest.mark.parametrize("first", range(0, 120, 40))

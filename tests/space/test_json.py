@@ -16,7 +16,7 @@ from routespace.space.json import json_schema
 from routespace.space.model import Space, without_spans
 from routespace.testing.dice import SeededDice
 from routespace.testing.spaces import write_space
-from tests.language.mutate import TINY
+from tests.language.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.route"))
