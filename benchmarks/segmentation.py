@@ -1,9 +1,11 @@
 """The segmentation space (depth 16, width 64) at 512x1024 on CPU: what skipping saves in time.
 
-    python benchmarks/segmentation.py [--repeats 9] [--size 512x1024] [--threads 2]
+    python benchmarks/segmentation.py [--repeats 9] [--size 512x1024] [--threads 2] [--allocator arena]
 
 Every line compares medians of runs interleaved in one process under one allocator setting. The baseline is
-`published.py`: plain eager, contiguous, norms unfolded, every route of a running node computed and multiplied. Gates
+`published.py`: plain eager, contiguous, norms unfolded, every route of a running node computed and multiplied. The
+allocator keeps its memory (`arena`) unless told otherwise: with glibc's defaults every large tensor is faulted in anew,
+which costs all variants a share that no network is to blame for. Gates
 are computed in all variants; their last convolution is set so that the nodes named open or close. For batches whose
 images take different routes the decisions are dealt per image behind the gates' own computation.
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +29,11 @@ import routespace as rs
 
 SPEC = Path(__file__).parent.parent / "examples" / "segmentation.route"
 OPEN, SHUT = 1.5, -1.5
+ARENA = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(8 * 2**30),
+    "MALLOC_TOP_PAD_": str(256 * 2**20),
+}
 
 
 def set_gates(module: nn.Module, logits: Mapping[str, list[float]]) -> None:
@@ -105,12 +113,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", default="512x1024")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--allocator", choices=("arena", "default"), default="arena")
     return parser.parse_args()
 
 
 @torch.inference_mode()
 def main() -> None:
     args = arguments()
+    if args.allocator == "arena" and any(os.environ.get(name) != value for name, value in ARENA.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ARENA})
     torch.set_num_threads(args.threads)
     height, width = (int(part) for part in args.size.split("x"))
     space = rs.load(SPEC)
