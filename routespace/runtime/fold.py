@@ -27,6 +27,7 @@ class Plan:
         self.op, self.targets = op, targets
         self.state: tuple[object, ...] | None = None
         self.steps: list[Step] = []
+        self.fresh = makes_new(op)
 
     def __call__(self, x: Tensor, sizes: Sizes) -> Tensor:
         if torch.is_grad_enabled() or self.op.training:
@@ -72,6 +73,14 @@ def _steps(op: nn.Module, targets: bool, fresh: bool) -> Iterator[Step]:
         yield from _fused([op], fresh)
     else:
         yield _call(op, targets)
+
+
+def makes_new(op: nn.Module) -> bool:
+    """Whether the result of an op is surely a tensor of its own, which may be written to."""
+    if isinstance(op, ChainOp):
+        last = [part for part in op.parts() if not isinstance(part, nn.Identity)][-1:]
+        return bool(last) and makes_new(last[0])
+    return isinstance(op, (nn.Conv2d, BatchNorm, nn.ReLU))
 
 
 def _call(op: nn.Module, targets: bool) -> Step:

@@ -23,9 +23,11 @@ def concat() -> Merger:
 
 
 def _add(streams: Sequence[Tensor]) -> Tensor:
-    total = streams[0]
-    for stream in streams[1:]:
-        total = total + stream
+    if len(streams) == 1:
+        return streams[0]
+    total = streams[0] + streams[1]
+    for stream in streams[2:]:
+        total = total.add_(stream)
     return total
 
 

@@ -355,7 +355,10 @@ class Route(_Op):
     def weigh(self, piece: Piece, alpha: Tensor) -> Piece:
         if not piece.blank:
             weight = alpha if len(piece.images) == alpha.shape[0] else alpha[list(piece.images)]
-            return Piece(piece.value * weight.to(piece.value.dtype).view(-1, 1, 1, 1), piece.images)
+            weight = weight.to(piece.value.dtype).view(-1, 1, 1, 1)
+            if self.plan.fresh and not torch.is_grad_enabled():
+                return Piece(piece.value.mul_(weight), piece.images)
+            return Piece(piece.value * weight, piece.images)
         weight = alpha[piece.images[0]].to(piece.value.dtype)
         return Piece(piece.value * weight, piece.images, True)
 
