@@ -164,6 +164,9 @@ class _Emitter:
         op, targets = op_module(value.op)
         zeros = self.zeros if value.sends else (False, False)
         leaf = self.family.Route(op, targets, coupling(value.op), value.index, value.closed is not None, zeros)
+        readers = [self.graph.by_name[name] for name in self.graph.readers[value.name]]
+        if hasattr(leaf, "summed"):
+            leaf.summed = len(readers) == 1 and isinstance(readers[0], Merge) and readers[0].kind == "sum"
         closed = [] if value.closed is None else [self.nodes[value.closed]]
         self.call(value.name, leaf, self.frame, self.nodes[value.source], self.nodes[value.gate], *closed)
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from typing import Protocol
 
-import torch
-from torch import Tensor, nn
-
-from routespace.runtime.fold import fingerprint
+from torch import Tensor
 
 MOST_BYTES = 512 * 2**20
+
+
+class Refreshing(Protocol):
+    """A plan: whether it runs its module as it stands, and a number that changes when its parameters do."""
+
+    @property
+    def detailed(self) -> bool: ...
+
+    def refresh(self) -> int: ...
 
 
 class BlankStore:
@@ -24,11 +31,11 @@ class BlankStore:
         self.entries: OrderedDict[Hashable, tuple[Tensor, Tensor | None]] = OrderedDict()
         self.bytes = 0
 
-    def get(self, op: nn.Module, x: Tensor, make: Callable[[], Tensor]) -> tuple[Tensor, bool]:
-        """The result of `op` for `x`, and whether it had to be made."""
-        if torch.is_grad_enabled() or op.training:
+    def get(self, plan: Refreshing, x: Tensor, make: Callable[[], Tensor]) -> tuple[Tensor, bool]:
+        """What `plan` makes of `x`, and whether it had to be made."""
+        if plan.detailed:
             return make(), True
-        key = (id(op), id(x), fingerprint(op))
+        key = (id(plan), id(x), plan.refresh())
         found = self.lookup(key)
         return (found, False) if found is not None else (self.keep(key, make(), x), True)
 

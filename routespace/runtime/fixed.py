@@ -21,18 +21,16 @@ class Apply(nn.Module):
         self.plan = Plan(op, targets)
 
     def forward(self, frame: Frame, x: Tensor) -> Tensor:
-        return self.plan(x, frame.sizes)
+        return self.plan(x, frame)
 
 
 class Gather(nn.Module):
     def __init__(self, op: nn.Module, targets: bool, coupled: str | None, widths: Sequence[tuple[str, int]]) -> None:
         super().__init__()
-        self.op, self.targets = op, targets
+        self.op, self.plan = op, Plan(op, targets)
 
     def forward(self, frame: Frame, *streams: Tensor) -> Tensor:
-        made = self.op(list(streams), frame.sizes) if self.targets else self.op(list(streams))
-        assert isinstance(made, Tensor)
-        return made
+        return self.plan(list(streams), frame)
 
 
 class Merge(nn.Module):

@@ -1,4 +1,4 @@
-"""Inference plans of op trees: normalisation folded into convolutions, activations done in place.
+"""Inference plans of op trees: normalisation folded into convolutions, activations and sums done in place.
 
 A plan is derived from parameters and rebuilt when one of them changes; it is never saved.
 """
@@ -6,59 +6,116 @@ A plan is derived from parameters and rebuilt when one of them changes; it is ne
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from operator import is_
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from routespace.runtime.layers import BatchNorm, Sizes
+from routespace.runtime.frame import Frame
+from routespace.runtime.layers import BatchNorm, Ladder, ResizeBy, ResizeTo, Sizes, climb
+from routespace.runtime.merges import add_up, total
 from routespace.runtime.tree import BesideOp, ChainOp
 
-Step = Callable[[Tensor, Sizes], Tensor]
+Step = Callable[[Any, Sizes], Tensor]
 
 
 class Plan:
     """Runs the op module it was made for with the numbers of its inference mode, on channels-last tensors.
 
-    With gradients enabled, or in training, the module itself is run.
+    With gradients enabled, or in training, the module itself is run. `fresh` tells that a result is surely a tensor
+    of its own; `narrows` that the op ends in resizing what it made, so that a gain costs less before than behind.
     """
 
     def __init__(self, op: nn.Module, targets: bool) -> None:
         self.op, self.targets = op, targets
-        self.state: tuple[object, ...] | None = None
+        self.watch: Watch | None = None
         self.steps: list[Step] = []
-        self.fresh = makes_new(op)
+        self.generation = 0
+        parts = _solid(op)
+        tail = len(parts)
+        while tail and isinstance(parts[tail - 1], (ResizeBy, ResizeTo)):
+            tail -= 1
+        self.wide = len(parts) - tail
+        self.shares = isinstance(parts[0], nn.ReLU) if parts else False
+        self.fresh = len(parts) > self.shares and makes_new(parts[-1])
+        self.narrows = self.wide > 0 and tail > self.shares and makes_new(parts[tail - 1])
 
-    def __call__(self, x: Tensor, sizes: Sizes) -> Tensor:
-        if torch.is_grad_enabled() or self.op.training:
+    def __call__(self, x: Any, frame: Frame, gain: float | None = None) -> Tensor:
+        """The op's result; times `gain` where the plan `narrows`."""
+        sizes = frame.sizes
+        if self.detailed:
             return self.op(x, sizes) if self.targets else self.op(x)  # type: ignore[no-any-return]
-        state = fingerprint(self.op)
-        if state != self.state:
-            self.rebuild(state)
-        for step in self.steps:
+        self.refresh()
+        if self.shares:
+            x = frame.rectified(x)
+        for place, step in enumerate(self.steps):
+            if gain is not None and place == len(self.steps) - self.wide:
+                x = x.mul_(gain)
             x = step(x, sizes)
-        return x
+        return x  # type: ignore[no-any-return]
 
-    def rebuild(self, state: tuple[object, ...]) -> None:
-        with torch.no_grad():
-            self.steps = list(_steps(self.op, self.targets, fresh=False))
-        self.state = state
+    @property
+    def detailed(self) -> bool:
+        """Whether the module itself has to be run."""
+        return torch.is_grad_enabled() or self.op.training
+
+    def refresh(self) -> int:
+        """Bring the steps up to date with the parameters; another number whenever they had to be made anew."""
+        if self.watch is None or not self.watch.unchanged():
+            with torch.no_grad():
+                self.steps = list(_steps(self.op, self.targets, fresh=False))[self.shares :]
+            self.watch = Watch(self.op)
+            self.generation += 1
+        return self.generation
 
     def __deepcopy__(self, memo: dict[int, object]) -> Plan:
-        from copy import deepcopy
-
         return Plan(deepcopy(self.op, memo), self.targets)
 
 
-def fingerprint(module: nn.Module) -> tuple[object, ...]:
-    """Identity and version of every tensor of `module`: another one whenever a tensor is replaced, moved or written."""
-    found: list[object] = []
-    for part in module.modules():
-        for tensor in (*part._parameters.values(), *part._buffers.values()):
-            if tensor is not None:
-                found.append(tensor.data_ptr())
-                found.append(-1 if tensor.is_inference() else tensor._version)
-    return tuple(found)
+class Watch:
+    """Tells whether a tensor or a part of a module was replaced, moved or written since."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.places: list[tuple[dict[str, Any], str]] = []
+        for part in module.modules():
+            for holder in (part._modules, part._parameters, part._buffers):
+                self.places.extend((holder, name) for name in holder)
+        self.held = self._found()
+        tensors = [one for one in self.held if isinstance(one, Tensor)]
+        self.pointed = [tensor.data_ptr for tensor in tensors]
+        self.pointers = [pointer() for pointer in self.pointed]
+        self.counted = [tensor for tensor in tensors if not tensor.is_inference()]
+        self.versions = [tensor._version for tensor in self.counted]
+
+    def _found(self) -> list[object]:
+        return [holder.get(name) for holder, name in self.places]
+
+    def unchanged(self) -> bool:
+        return (
+            all(map(is_, self._found(), self.held))
+            and [pointer() for pointer in self.pointed] == self.pointers
+            and [tensor._version for tensor in self.counted] == self.versions
+        )
+
+
+def _solid(op: nn.Module) -> list[nn.Module]:
+    """The parts that an op runs one after the other; identities are none."""
+    if isinstance(op, ChainOp):
+        return [solid for part in op.parts() for solid in _solid(part)]
+    return [] if isinstance(op, nn.Identity) else [op]
+
+
+def makes_new(op: nn.Module) -> bool:
+    """Whether the result of an op is surely a tensor of its own, which may be written to."""
+    if isinstance(op, ChainOp):
+        parts = _solid(op)
+        return bool(parts) and makes_new(parts[-1])
+    if isinstance(op, BesideOp):
+        return op.merger is total and len(op.parts()) > 1
+    return isinstance(op, (nn.Conv2d, BatchNorm, nn.ReLU, Ladder))
 
 
 def _steps(op: nn.Module, targets: bool, fresh: bool) -> Iterator[Step]:
@@ -67,20 +124,14 @@ def _steps(op: nn.Module, targets: bool, fresh: bool) -> Iterator[Step]:
         yield from _chain(op, fresh)
     elif isinstance(op, BesideOp):
         yield _beside(op)
+    elif isinstance(op, Ladder):
+        yield _ladder(op)
     elif isinstance(op, nn.Identity):
         return
     elif isinstance(op, (nn.Conv2d, BatchNorm, nn.ReLU)):
         yield from _fused([op], fresh)
     else:
         yield _call(op, targets)
-
-
-def makes_new(op: nn.Module) -> bool:
-    """Whether the result of an op is surely a tensor of its own, which may be written to."""
-    if isinstance(op, ChainOp):
-        last = [part for part in op.parts() if not isinstance(part, nn.Identity)][-1:]
-        return bool(last) and makes_new(last[0])
-    return isinstance(op, (nn.Conv2d, BatchNorm, nn.ReLU))
 
 
 def _call(op: nn.Module, targets: bool) -> Step:
@@ -106,11 +157,13 @@ def _chain(op: ChainOp, fresh: bool) -> Iterator[Step]:
             fresh = True
         elif not isinstance(part, nn.Identity):
             yield from _steps(part, targets, fresh)
-            fresh = False
+            fresh = makes_new(part)
 
 
 def _beside(op: BesideOp) -> Step:
-    branches = [list(_steps(part, targets, fresh=False)) for part, targets in zip(op.parts(), op.targets, strict=True)]
+    parts = op.parts()
+    branches = [list(_steps(part, targets, fresh=False)) for part, targets in zip(parts, op.targets, strict=True)]
+    owns = [makes_new(part) for part in parts]
     merger = op.merger
 
     def run(x: Tensor, sizes: Sizes) -> Tensor:
@@ -120,9 +173,21 @@ def _beside(op: BesideOp) -> Step:
             for step in branch:
                 y = step(y, sizes)
             results.append(y)
+        if merger is total:
+            return add_up([(y, 1.0, own) for y, own in zip(results, owns, strict=True)])
         return merger(results)
 
     return run
+
+
+def _ladder(op: Ladder) -> Step:
+    def folded(parts: list[nn.Module]) -> Callable[[Tensor], Tensor]:
+        (step,) = _fused(parts, fresh=False)
+        return lambda x: step(x, {})
+
+    steps = [folded(list(step.children())) for step in op.steps]
+    predict = folded([op.predict])
+    return lambda streams, sizes: climb(streams, steps, predict, sizes)
 
 
 def _fused(parts: list[nn.Module], fresh: bool) -> Iterator[Step]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -197,15 +197,20 @@ class Ladder(nn.Module):
         self.predict = nn.Conv2d(channels[0], classes, 3, padding=1)
 
     def forward(self, streams: Sequence[Tensor], sizes: Sizes) -> Tensor:
-        carried: Tensor | None = None
-        for place in range(len(streams) - 1, -1, -1):
-            x = streams[place] if carried is None else streams[place] + carried
-            carried = self.steps[place](x)
-            if place:
-                size = streams[place - 1].shape
-                carried = resample(carried, (size[2], size[3]))
-        assert carried is not None
-        return resample(self.predict(carried), sizes[_IMAGE])
+        return climb(streams, list(self.steps), self.predict, sizes)
+
+
+def climb(
+    streams: Sequence[Tensor],
+    steps: Sequence[Callable[[Tensor], Tensor]],
+    predict: Callable[[Tensor], Tensor],
+    sizes: Sizes,
+) -> Tensor:
+    """The way of a `Ladder` over its streams, with its steps and its prediction as given."""
+    carried = steps[-1](streams[-1])
+    for step, stream in zip(steps[-2::-1], streams[-2::-1], strict=True):
+        carried = step(stream + resample(carried, (stream.shape[2], stream.shape[3])))
+    return resample(predict(carried), sizes[_IMAGE])
 
 
 def ladder_decoder(inputs: tuple[int, ...], classes: int) -> nn.Module:

@@ -11,7 +11,7 @@ Merger = Callable[[Sequence[Tensor]], Tensor]
 
 
 def add() -> Merger:
-    return _add
+    return total
 
 
 def maximum() -> Merger:
@@ -22,20 +22,32 @@ def concat() -> Merger:
     return _concat
 
 
-def _add(streams: Sequence[Tensor]) -> Tensor:
+def total(streams: Sequence[Tensor]) -> Tensor:
     if len(streams) == 1:
         return streams[0]
-    total = streams[0] + streams[1]
+    found = streams[0] + streams[1]
     for stream in streams[2:]:
-        total = total.add_(stream)
-    return total
+        found = found.add_(stream)
+    return found
+
+
+def add_up(terms: Sequence[tuple[Tensor, float, bool]]) -> Tensor:
+    """Σ gain·value of terms (value, gain, own), without gradients; a value that is its own term's is written into."""
+    first = next((place for place, (_, _, own) in enumerate(terms) if own), 0)
+    found, gain, own = terms[first]
+    if gain != 1.0:
+        found, own = found.mul_(gain) if own else found * gain, True
+    for place, (value, gain, _) in enumerate(terms):
+        if place != first:
+            found, own = found.add_(value, alpha=gain) if own else torch.add(found, value, alpha=gain), True
+    return found
 
 
 def _maximum(streams: Sequence[Tensor]) -> Tensor:
-    total = streams[0]
+    found = streams[0]
     for stream in streams[1:]:
-        total = torch.maximum(total, stream)
-    return total
+        found = torch.maximum(found, stream)
+    return found
 
 
 def _concat(streams: Sequence[Tensor]) -> Tensor:

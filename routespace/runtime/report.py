@@ -34,6 +34,9 @@ class Report(nn.Module):
         super().__init__()
         self.meter, self.keys, self.gates = meter, tuple(keys), tuple(gates)
         self.watched, self.tally, self.presence, self.debug = watched, tally, presence, debug
+        owners = [place for place, (_, routes) in enumerate(self.gates) for _ in routes]
+        self.owners: Tensor
+        self.register_buffer("owners", torch.tensor(owners, dtype=torch.long), persistent=False)
 
     def forward(self, frame: Frame, *parts: Any) -> Outcome:
         outputs = parts[: len(self.keys)]
@@ -57,29 +60,33 @@ class Report(nn.Module):
         return Outcome(output, routing, frame.size)
 
     def _by_node(self, decisions: Sequence[Decision]) -> tuple[ByRoute, ByRoute, dict[str, Tensor]]:
-        weights: ByRoute = {}
-        logits: ByRoute = {}
+        weights = self._spread([decision.weights for decision in decisions], decisions)
+        logits = self._spread([decision.logits for decision in decisions], decisions)
         reached: dict[str, Tensor] = {}
-        for (node, routes), decision in zip(self.gates, decisions, strict=True):
-            nothing = ~decision.reached[:, None]
-            shown = decision.weights.masked_fill(nothing, torch.nan)
-            before = decision.logits.masked_fill(nothing, torch.nan)
-            for place, route in enumerate(routes):
-                weights.setdefault(node, {})[route] = shown[:, place]
-                logits.setdefault(node, {})[route] = before[:, place]
+        for (node, _), decision in zip(self.gates, decisions, strict=True):
             reached[node] = reached[node] | decision.reached if node in reached else decision.reached
         return weights, logits, reached
 
-    def _margins(self, decisions: Sequence[Decision]) -> ByRoute:
+    def _spread(self, values: Sequence[Tensor], decisions: Sequence[Decision]) -> ByRoute:
+        """Values (N, K) of every gate by node and route, NaN where the node was not reached."""
+        if not decisions:
+            return {}
+        missing = ~torch.stack([decision.reached for decision in decisions], 1)[:, self.owners]
+        columns = iter(torch.cat(list(values), 1).masked_fill(missing, torch.nan).unbind(1))
         found: ByRoute = {}
-        for (node, routes), decision in zip(self.gates, decisions, strict=True):
-            far = decision.margin().masked_fill(~decision.reached[:, None], torch.nan)
-            for place, route in enumerate(routes):
-                found.setdefault(node, {})[route] = far[:, place]
+        for node, routes in self.gates:
+            for route in routes:
+                found.setdefault(node, {})[route] = next(columns)
         return found
 
+    def _margins(self, decisions: Sequence[Decision]) -> ByRoute:
+        return self._spread([decision.margin() for decision in decisions], decisions)
+
     def _trace(self, frame: Frame) -> Tensor:
-        ran = torch.zeros(frame.batch, len(self.meter.units), dtype=torch.float64)
+        ran = [[0.0] * len(self.meter.units) for _ in range(frame.batch)]
         for unit, images in frame.ran.items():
-            ran[list(images), unit] += 1.0
-        return ran.to(frame.images.device)
+            for image in images:
+                ran[image][unit] += 1.0
+        return torch.tensor(ran, dtype=torch.float64, device=frame.images.device).view(
+            frame.batch, len(self.meter.units)
+        )

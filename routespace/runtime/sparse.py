@@ -1,6 +1,7 @@
 """The sparse form: what no image needs is not done.
 
 A stream is `Rows`: pieces of a batch, each with the images it holds. Decisions are read on the host once per gate.
+Without gradients, weights travel with what they weigh to the sum that reads it, and a sum writes into what is its own.
 An image that is reached by zeros only has results that depend on weights and size alone: they are computed once.
 """
 
@@ -17,42 +18,15 @@ from routespace.runtime.control import Control
 from routespace.runtime.dense import Atoms, distance
 from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
-from routespace.runtime.merges import Merger
+from routespace.runtime.merges import Merger, add_up
+from routespace.runtime.rows import Piece, Rows, assemble, blank, each, join, laid_out, presence
+
+__all__ = ["Apply", "Gate", "Gather", "Merge", "Route", "Sink", "Source", "presence", "tally"]
 
 tally = "trace"
 
 SMALL_ROW = 2**16
 """Rows of up to this many elements are run together; larger ones stay in cache better one by one."""
-
-
-class Piece(NamedTuple):
-    """`value` (n, C, H, W) of `images` (n of them); a `blank` piece has one row, the same for all its images."""
-
-    value: Tensor
-    images: tuple[int, ...]
-    blank: bool = False
-
-
-class Rows(NamedTuple):
-    """Pieces of different images, and the images that have zeros."""
-
-    pieces: tuple[Piece, ...]
-    zeros: tuple[int, ...] = ()
-
-    def images(self) -> set[int]:
-        return {image for piece in self.pieces for image in piece.images} | set(self.zeros)
-
-    def among(self, wanted: frozenset[int]) -> list[Piece]:
-        """Pieces cut down to the images wanted."""
-        found = []
-        for piece in self.pieces:
-            keep = [place for place, image in enumerate(piece.images) if image in wanted]
-            if not keep:
-                continue
-            images = tuple(piece.images[place] for place in keep)
-            value = piece.value if piece.blank or len(keep) == len(piece.images) else take(piece.value, keep)
-            found.append(Piece(value, images, piece.blank))
-        return found
 
 
 class Decision(NamedTuple):
@@ -65,17 +39,10 @@ class Decision(NamedTuple):
     consulted: bool
     logits: Tensor
     margin: Callable[[], Tensor]
+    host: list[list[float]]
     takers: tuple[frozenset[int], ...]
     closed: frozenset[int]
     running: frozenset[int]
-
-
-def take(value: Tensor, places: Sequence[int]) -> Tensor:
-    """Rows of a batch, in their memory format; a run of rows is a view."""
-    first, last = places[0], places[-1]
-    if last - first + 1 == len(places):
-        return value[first : last + 1]
-    return torch.cat([value[place : place + 1] for place in places])
 
 
 def wanting(atoms: Atoms | None, decisions: Sequence[Decision]) -> frozenset[int] | None:
@@ -100,28 +67,16 @@ class _Op(nn.Module):
 
     def pieces(self, frame: Frame, pieces: Sequence[Piece]) -> list[Piece]:
         joined = self.training and self.coupled is not None
-        return [self.piece(frame, piece) for piece in (_join(pieces) if joined else pieces)]
+        return [self.piece(frame, piece) for piece in (join(pieces) if joined else pieces)]
 
     def piece(self, frame: Frame, piece: Piece) -> Piece:
         if not piece.blank:
             frame.log(self.unit, piece.images)
-            return Piece(self.plan(piece.value, frame.sizes), piece.images)
-        value, made = frame.blanks.get(self.op, piece.value, lambda: self.plan(piece.value, frame.sizes))
+            return Piece(self.plan(piece.value, frame), piece.images)
+        value, made = frame.blanks.get(self.plan, piece.value, lambda: self.plan(piece.value, frame))
         if made:
             frame.log(self.unit, piece.images[:1])
         return Piece(value, piece.images, True)
-
-
-def _join(pieces: Sequence[Piece]) -> list[Piece]:
-    """One piece of everything, in order of images, so that batch statistics see all of it."""
-    if len(pieces) < 2 and not any(piece.blank for piece in pieces):
-        return list(pieces)
-    rows = sorted(
-        (image, piece.value if piece.blank else piece.value[place : place + 1])
-        for piece in pieces
-        for place, image in enumerate(piece.images)
-    )
-    return [Piece(torch.cat([row for _, row in rows]), tuple(image for image, _ in rows))]
 
 
 class Apply(_Op):
@@ -137,7 +92,7 @@ class Gather(nn.Module):
 
     def __init__(self, op: nn.Module, targets: bool, coupled: str | None, widths: Sequence[tuple[str, int]]) -> None:
         super().__init__()
-        self.op, self.targets, self.widths = op, targets, tuple(widths)
+        self.op, self.plan, self.widths = op, Plan(op, targets), tuple(widths)
         self.unit = -1
 
     def forward(self, frame: Frame, *streams: Rows) -> Rows:
@@ -149,37 +104,7 @@ class Gather(nn.Module):
             for rows, (name, channels) in zip(streams, self.widths, strict=True)
         ]
         frame.log(self.unit, images)
-        made = self.op(values, frame.sizes) if self.targets else self.op(values)
-        return Rows((Piece(made, images),))
-
-
-def assemble(rows: Rows, images: tuple[int, ...], frame: Frame, name: str, channels: int) -> Tensor:
-    """The stream as one tensor of `images`, zeros where it has none."""
-    for piece in rows.pieces:
-        if not piece.blank and piece.images == images:
-            return piece.value
-    found: dict[int, Tensor] = {}
-    for piece in rows.pieces:
-        for place, image in enumerate(piece.images):
-            found[image] = piece.value if piece.blank else piece.value[place : place + 1]
-    missing = [image for image in images if image not in found]
-    if missing:
-        zero = blank(frame, name, channels)
-        found.update(dict.fromkeys(missing, zero))
-    return torch.cat([found[image] for image in images])
-
-
-def laid_out(images: Tensor) -> Tensor:
-    """Images in the memory format of inference plans."""
-    return images.contiguous(memory_format=torch.channels_last)
-
-
-def blank(frame: Frame, name: str, channels: int) -> Tensor:
-    """Zeros of one image, of the size that the value called `name` has."""
-    size = frame.values[name]
-    return torch.zeros(1, channels, *size, dtype=frame.dtype, device=frame.images.device).contiguous(
-        memory_format=torch.channels_last
-    )
+        return Rows((Piece(self.plan(values, frame), images),))
 
 
 class Merge(nn.Module):
@@ -199,49 +124,49 @@ class Merge(nn.Module):
         self.widths = tuple(widths)
 
     def forward(self, frame: Frame, *streams: Rows) -> Rows:
-        arrivals: dict[int, list[tuple[int, Tensor]]] = {}
-        zeros: set[int] = set()
-        for which, rows in enumerate(streams):
-            zeros.update(rows.zeros)
-            for piece in rows.pieces:
-                for place, image in enumerate(piece.images):
-                    row = piece.value if piece.blank or len(piece.images) == 1 else piece.value[place : place + 1]
-                    arrivals.setdefault(image, []).append((which, row))
+        zeros: set[int] = set().union(*(rows.zeros for rows in streams))
         if self.always[self.training]:
             zeros.update(range(frame.batch))
+        if self.together(streams, zeros):
+            terms = [rows.pieces[0] for rows in streams]
+            return Rows((Piece(self.merged(terms), terms[0].images),))
+        arrivals: dict[int, list[tuple[int, Piece]]] = {}
+        for which, rows in enumerate(streams):
+            for piece in rows.pieces:
+                for image, row in each(piece):
+                    arrivals.setdefault(image, []).append((which, row))
         nothing = tuple(sorted(zeros - arrivals.keys()))
-        whole = self.whole(streams, zeros)
-        if whole is not None:
-            return Rows((Piece(self.merger(whole), streams[0].pieces[0].images),), ())
         pieces = [self.row(frame, image, found, streams) for image, found in sorted(arrivals.items())]
         if len(pieces) > 1 and (pieces[0].value.numel() <= SMALL_ROW or pieces[0].value.is_cuda):
-            pieces = _join(pieces)
+            pieces = join(pieces)
         if nothing:
             pieces.append(Piece(self.blank(frame), nothing, not self.training))
             if self.training:
                 pieces[-1] = Piece(self.blank(frame).expand(len(nothing), -1, -1, -1), nothing)
-        return Rows(tuple(_join(pieces)) if self.training and pieces else tuple(pieces))
+        return Rows(tuple(join(pieces)) if self.training and pieces else tuple(pieces))
 
-    def whole(self, streams: Sequence[Rows], zeros: set[int]) -> list[Tensor] | None:
-        """The streams as tensors, if all of them hold the same images in one piece."""
-        if zeros and not self.additive:
-            return None
-        first = streams[0].pieces[0].images if streams[0].pieces else None
-        for rows in streams:
-            if len(rows.pieces) != 1 or rows.pieces[0].blank or rows.pieces[0].images != first:
-                return None
-        if first is None or not zeros <= set(first):
-            return None
-        return [rows.pieces[0].value for rows in streams]
+    def together(self, streams: Sequence[Rows], zeros: set[int]) -> bool:
+        """Whether all streams hold the same images in one piece."""
+        if (zeros and not self.additive) or not streams[0].pieces:
+            return False
+        first = streams[0].pieces[0].images
+        return zeros.issubset(first) and all(
+            len(rows.pieces) == 1 and not rows.pieces[0].blank and rows.pieces[0].images == first for rows in streams
+        )
 
-    def row(self, frame: Frame, image: int, found: list[tuple[int, Tensor]], streams: Sequence[Rows]) -> Piece:
+    def merged(self, terms: Sequence[Piece]) -> Tensor:
+        if any(term.own or term.gain != 1.0 for term in terms):
+            return add_up([(term.value, term.gain, term.own) for term in terms])
+        return self.merger([term.value for term in terms])
+
+    def row(self, frame: Frame, image: int, found: list[tuple[int, Piece]], streams: Sequence[Rows]) -> Piece:
         if self.additive:
-            return Piece(self.merger([row for _, row in found]), (image,))
+            return Piece(self.merged([row for _, row in found]), (image,))
         by_stream = dict(found)
         values: list[Tensor] = []
         for which, (name, channels) in enumerate(self.widths):
             if which in by_stream:
-                values.append(by_stream[which])
+                values.append(by_stream[which].value)
             elif self.ordered or image in streams[which].zeros:
                 values.append(blank(frame, name, channels))
         return Piece(self.merger(values), (image,))
@@ -283,7 +208,7 @@ class Gate(nn.Module):
             weights = self.control.weights(frame.batch, like)[images]
             return self.decide(frame, images, weights, weights, ~(weights <= 0), consulted=False)
         if self.training and self.coupled:
-            pieces = _join(pieces)
+            pieces = join(pieces)
             images = [image for piece in pieces for image in piece.images]
         logits = [self.logits(frame, piece) for piece in pieces]
         joined = torch.cat(logits) if logits else like.new_zeros(0, len(self.routes))
@@ -293,8 +218,8 @@ class Gate(nn.Module):
     def logits(self, frame: Frame, piece: Piece) -> Tensor:
         if not piece.blank:
             frame.log(self.unit, piece.images)
-            return self.plan(piece.value, frame.sizes).flatten(1)
-        value, made = frame.blanks.get(self.body, piece.value, lambda: self.plan(piece.value, frame.sizes).flatten(1))
+            return self.plan(piece.value, frame).flatten(1)
+        value, made = frame.blanks.get(self.plan, piece.value, lambda: self.plan(piece.value, frame).flatten(1))
         if made:
             frame.log(self.unit, piece.images[:1])
         return value.expand(len(piece.images), -1)
@@ -314,12 +239,12 @@ class Gate(nn.Module):
             reached = torch.zeros(frame.batch, dtype=torch.bool, device=full.device).index_fill(0, place, True)
         else:
             reached = torch.ones(frame.batch, dtype=torch.bool, device=weights.device)
-        host = opened.tolist()
-        takers = tuple(frozenset(image for image in images if host[image][route]) for route in range(len(self.routes)))
+        taken, host = opened.tolist(), weights.tolist()
+        takers = tuple(frozenset(image for image in images if taken[image][route]) for route in range(len(self.routes)))
         running = frozenset().union(*takers)
         closed = frozenset(images) - running
         far = partial(distance, self.activation, logits, weights, self.below, consulted)
-        return Decision(weights, opened, opened.any(1), reached, consulted, logits, far, takers, closed, running)
+        return Decision(weights, opened, opened.any(1), reached, consulted, logits, far, host, takers, closed, running)
 
 
 class Route(_Op):
@@ -336,15 +261,17 @@ class Route(_Op):
     ) -> None:
         super().__init__(op, targets, coupled, None)
         self.index, self.passes, self.zeros = index, passes, zeros
+        self.summed = False
 
     def forward(self, frame: Frame, source: Rows, decision: Decision, *closed: Rows) -> Rows:
         takers = decision.takers[self.index]
-        everything = self.training and self.coupled == "all"
-        made = self.pieces(frame, source.pieces if everything else source.among(takers))
-        if everything:
-            made = Rows(tuple(made)).among(takers)
-        alpha = decision.weights[:, self.index]
-        pieces = [self.weigh(piece, alpha) for piece in made]
+        if self.training and self.coupled == "all":
+            found = Rows(tuple(self.pieces(frame, source.pieces))).among(takers)
+            pieces = [self.weighed(piece, decision) for piece in found]
+        elif self.summed and not (self.training or torch.is_grad_enabled()):
+            pieces = [self.light(frame, piece, decision) for piece in source.among(takers)]
+        else:
+            pieces = [self.weighed(piece, decision) for piece in self.pieces(frame, source.among(takers))]
         zeros: tuple[int, ...] = ()
         if self.zeros[self.training]:
             zeros = tuple(sorted(decision.running - takers))
@@ -352,15 +279,22 @@ class Route(_Op):
             pieces.extend(closed[0].among(decision.closed))
         return Rows(tuple(pieces), zeros)
 
-    def weigh(self, piece: Piece, alpha: Tensor) -> Piece:
-        if not piece.blank:
-            weight = alpha if len(piece.images) == alpha.shape[0] else alpha[list(piece.images)]
-            weight = weight.to(piece.value.dtype).view(-1, 1, 1, 1)
-            if self.plan.fresh and not torch.is_grad_enabled():
-                return Piece(piece.value.mul_(weight), piece.images)
-            return Piece(piece.value * weight, piece.images)
-        weight = alpha[piece.images[0]].to(piece.value.dtype)
-        return Piece(piece.value * weight, piece.images, True)
+    def light(self, frame: Frame, piece: Piece, decision: Decision) -> Piece:
+        """What the sum behind this route takes: the weight as a gain, or worked in where the op has fewest values."""
+        if piece.blank or len(piece.images) > 1:
+            return self.weighed(self.piece(frame, piece), decision)
+        gain = decision.host[piece.images[0]][self.index]
+        if self.plan.narrows and not self.plan.detailed:
+            frame.log(self.unit, piece.images)
+            return Piece(self.plan(piece.value, frame, gain), piece.images, own=True)
+        return self.piece(frame, piece)._replace(gain=gain, own=self.plan.fresh)
+
+    def weighed(self, piece: Piece, decision: Decision) -> Piece:
+        images = list(piece.images)
+        alike = piece.blank and len({decision.host[image][self.index] for image in images}) == 1
+        alpha = decision.weights[:, self.index].to(piece.value.dtype)
+        weight = alpha[images[:1]] if alike else alpha if len(images) == len(alpha) else alpha[images]
+        return Piece(piece.value * weight.view(-1, 1, 1, 1), piece.images, alike)
 
 
 class Sink(nn.Module):
@@ -383,13 +317,3 @@ class Source(nn.Module):
             return Rows(())
         images = frame.images if torch.is_grad_enabled() else laid_out(frame.images)
         return Rows((Piece(images, tuple(range(frame.batch))),))
-
-
-def presence(frame: Frame, stream: Rows) -> Tensor | None:
-    """Images (N,) that have a value; None for all."""
-    images = stream.images()
-    if len(images) == frame.batch:
-        return None
-    mask = torch.zeros(frame.batch, dtype=torch.bool)
-    mask[sorted(images)] = True
-    return mask.to(frame.images.device)
