@@ -55,6 +55,14 @@ class Binding:
             name, value = self._target(name), self._bound(name)
         if _is_ops(value) or isinstance(value, Items):
             raise Fault("RS308", f"`{name}` is a list of ops", span, help=f"write `sum({name})`")
+        if isinstance(value, Call):
+            help = f"declare `op NAME = {value.name}(…)` and let `{name}` be NAME"
+            raise Fault(
+                "RS602",
+                f"`{name}` is an op with arguments; a parameter can only be the name of an op yet",
+                span,
+                help=help,
+            )
         if value is not None or name in ("yes", "no"):
             what = "yes or no" if value is None else "a number" if is_dataclass(value) else kind(value)
             raise Fault("RS308", f"an op is needed here, `{name}` is {what}", span)

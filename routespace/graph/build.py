@@ -35,8 +35,9 @@ def build(space: Space, findings: Findings | None = None) -> RouteGraph:
 
 
 def _build(space: Space, found: Findings) -> RouteGraph:
-    check_space(space, found)
-    found.raise_errors()
+    if not space.is_read:
+        check_space(space, found)
+        found.raise_errors()
     scope = Scope.of(space)
     numbers = Numbers(scope)
     resolve_axes(scope, numbers, found)

@@ -8,9 +8,8 @@ from routespace.diagnostics import Findings, did_you_mean
 from routespace.graph.fault import Fault
 from routespace.graph.ir import Budget, Policies
 from routespace.graph.numbers import Numbers
-from routespace.space.conventions import CONVENTIONS
-from routespace.space.expr import Arg, Binary, Call, Clause, Name, Number
-from routespace.space.policies import LIVE, POLICIES
+from routespace.space.expr import Arg, Binary, Call, Clause, Name
+from routespace.space.policies import POLICIES, listed, wrong_word
 from routespace.space.registry import BUDGETS
 
 
@@ -43,24 +42,23 @@ def _one(clause: Clause, found: dict[str, Any], numbers: Numbers) -> None:
     if clause.mode is not None and clause.name != "live":
         raise Fault("RS602", f"`{clause.name}` cannot be split by mode", clause.span)
     if clause.name == "live":
-        value = _word(clause, LIVE)
+        value = _word(clause)
         for mode in (clause.mode,) if clause.mode else ("training", "inference"):
             found[f"live_{mode}"] = value
     elif clause.name == "cost":
-        found["cost"] = _word(clause, tuple(CONVENTIONS))
+        found["cost"] = _word(clause)
     elif clause.name == "init":
         found["init"], found["init_args"] = _init(clause, numbers)
     else:
         found["budget"] = _budget(clause, numbers)
 
 
-def _word(clause: Clause, words: tuple[str, ...]) -> str:
-    value = clause.value
-    if isinstance(value, Name) and value.id in words:
-        return value.id
-    shown = value.id if isinstance(value, Name) else str(value.value) if isinstance(value, Number) else ""
-    message = f"`{clause.name}` is {_listed(words)}" + (f", not `{shown}`" if shown else "")
-    raise Fault("RS603", message, value.span or clause.span, help=did_you_mean(shown, words))
+def _word(clause: Clause) -> str:
+    wrong = wrong_word(clause)
+    if wrong is not None:
+        raise Fault("RS603", wrong.message, wrong.span, help=wrong.help)
+    assert isinstance(clause.value, Name)
+    return clause.value.id
 
 
 def _init(clause: Clause, numbers: Numbers) -> tuple[str, tuple[tuple[str, Any], ...]]:
@@ -87,7 +85,7 @@ def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
         shown = value.name if isinstance(value, Call) else ""
         raise Fault(
             "RS603",
-            f"a budget is {_listed(tuple(BUDGETS))}",
+            f"a budget is {listed(tuple(BUDGETS))}",
             value.span or clause.span,
             help=did_you_mean(shown, BUDGETS) or "write `square(expected / maximum, 0.5, weight = 0.5)`",
         )
@@ -119,10 +117,6 @@ def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
         message = f"the weight of a budget is not negative, this is {budget.weight:g}"
         raise Fault("RS604", message, places["weight"].span)
     return budget
-
-
-def _listed(words: tuple[str, ...]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _quantity(value: Call, positional: list[Arg]) -> None:

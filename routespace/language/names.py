@@ -55,6 +55,7 @@ def check_names(space: Space, findings: Findings, library: Library) -> None:
             checker.statement(declared)
     checker.report()
     if not findings.has_errors:
+        space.mark_read()
         _unread(checker, {id(one) for one in (*beside, *space.declaration.body)}, findings)
 
 

@@ -40,7 +40,8 @@ class Space:
 
     `declaration` is the text's own; `parameters` are bound in the order of its signature; `overrides` are policies
     given from outside, which win over those of the text; `library` holds the ops and gates imported or declared
-    beside the space; `nets` are the nets declared in it; `sources` are the texts that spans point into.
+    beside the space; `nets` are the nets declared in it; `sources` are the texts that spans point into. `is_read` tells
+    that its names were looked up and found right, as they are in a space that was loaded.
     """
 
     declaration: SpaceDecl
@@ -49,6 +50,11 @@ class Space:
     library: tuple[OpDecl | GateDecl, ...] = ()
     nets: tuple[NetDecl, ...] = ()
     sources: tuple[Source, ...] = field(default=(), compare=False, repr=False)
+    is_read: bool = field(default=False, init=False, compare=False, repr=False)
+
+    def mark_read(self) -> None:
+        """Note that names were looked up and found right; a space made from this one starts without the note."""
+        object.__setattr__(self, "is_read", True)
 
     @property
     def name(self) -> str:
