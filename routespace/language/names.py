@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from routespace.diagnostics import Findings, Span
 from routespace.language.imports import Beside, Library
 from routespace.language.prelude import prelude_ops
-from routespace.space.expr import Call, GateDecl, Name, NetDecl, OpDecl, Walk
+from routespace.space.expr import Call, Clause, GateDecl, Name, NetDecl, OpDecl, Walk
 from routespace.space.model import Space
 from routespace.space.names import check_legal, read_space
 from routespace.space.names.check import Checker
 from routespace.space.names.legal import parts_of
 from routespace.space.names.table import Named, at_name
+from routespace.space.policies import wrong_word
 from routespace.space.registry import OPS
 
 _CODES = {
@@ -54,9 +55,19 @@ def check_names(space: Space, findings: Findings, library: Library) -> None:
         if id(declared) not in used:
             checker.statement(declared)
     checker.report()
-    if not findings.has_errors:
+    if findings.has_errors:
+        _policies(space, findings)
+    else:
         space.mark_read()
         _unread(checker, {id(one) for one in (*beside, *space.declaration.body)}, findings)
+
+
+def _policies(space: Space, findings: Findings) -> None:
+    """Wrong words of policies, which the build of a graph would have reported had the names been right."""
+    for clause in space.declaration.body:
+        wrong = wrong_word(clause) if isinstance(clause, Clause) else None
+        if wrong is not None:
+            findings.add("RS603", wrong.message, wrong.span, help=wrong.help)
 
 
 def _declared(findings: Findings) -> Iterator[str]:

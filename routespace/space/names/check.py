@@ -29,7 +29,7 @@ from routespace.space.names.legal import check_legal
 from routespace.space.names.lookup import NONE, Local
 from routespace.space.names.table import Table
 from routespace.space.names.uses import Uses
-from routespace.space.policies import POLICIES, wrong_word
+from routespace.space.policies import POLICIES
 from routespace.space.registry import ACTIVATIONS
 
 GATE_CLAUSES = ("body", "activation", "start")
@@ -173,8 +173,6 @@ class Checker(Uses):
         if clause.name not in POLICIES:
             help = f"a space has {', '.join(POLICIES[:-1])} and {POLICIES[-1]}; a number is a `let`"
             self.unknown("RS601", f"unknown policy `{clause.name}`", clause.name, clause.span, (), POLICIES, help=help)
-        elif (wrong := wrong_word(clause)) is not None:
-            self.findings.add("RS603", wrong.message, wrong.span, help=wrong.help)
         elif clause.name == "budget" and isinstance(clause.value, Call):
             self.values(Call(clause.value.name, clause.value.args[1:]), NONE)
         elif clause.name == "init" and not (isinstance(clause.value, Call) and clause.value.name == "kaiming"):
