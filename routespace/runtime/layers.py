@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -79,8 +80,17 @@ def batchnorm(inputs: tuple[int, ...], eps: float, momentum: float, stats: str) 
     return BatchNorm(inputs[0], eps, momentum, stats)
 
 
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation. Inputs that need no gradient are laid out contiguously where a backward pass may follow:
+    torch's CPU kernel for channels-last ones writes the input's gradient without having been asked for it and crashes.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.contiguous() if torch.is_grad_enabled() and not x.requires_grad else x)
+
+
 def groupnorm(inputs: tuple[int, ...], groups: int, eps: float) -> nn.Module:
-    return nn.GroupNorm(groups, inputs[0], eps)
+    return GroupNorm(groups, inputs[0], eps)
 
 
 def relu(inputs: tuple[int, ...]) -> nn.Module:

@@ -40,8 +40,7 @@ class Space:
 
     `declaration` is the text's own; `parameters` are bound in the order of its signature; `overrides` are policies
     given from outside, which win over those of the text; `library` holds the ops and gates imported or declared
-    beside the space; `nets` are the nets declared in it; `sources` are the texts that spans point into. `is_read` tells
-    that its names were looked up and found right, as they are in a space that was loaded.
+    beside the space; `nets` are the nets declared in it; `sources` are the texts that spans point into.
     """
 
     declaration: SpaceDecl
@@ -50,11 +49,15 @@ class Space:
     library: tuple[OpDecl | GateDecl, ...] = ()
     nets: tuple[NetDecl, ...] = ()
     sources: tuple[Source, ...] = field(default=(), compare=False, repr=False)
-    is_read: bool = field(default=False, init=False, compare=False, repr=False)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the names of this very space were looked up and found right, as those of a loaded one are."""
+        return "_is_read" in self.__dict__
 
     def mark_read(self) -> None:
         """Note that names were looked up and found right; a space made from this one starts without the note."""
-        object.__setattr__(self, "is_read", True)
+        self.__dict__["_is_read"] = True
 
     @property
     def name(self) -> str:

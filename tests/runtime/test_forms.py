@@ -307,3 +307,24 @@ def test_plans_never_write_into_what_they_were_given() -> None:
     with torch.no_grad():
         wanted, found = dense(x).output, sparse(x).output
     assert close(found["a"], wanted["a"]) and close(found["b"], wanted["b"])
+
+
+def test_images_reached_by_zeros_alike_may_be_weighed_differently() -> None:
+    module = modules(live="always")
+    gates: dict[str, object] = {"layer0.s4": "closed", "layer1.s8": {"keep": torch.tensor([0.25, 0.75, 0.0])}}
+    outputs = {}
+    for form, one in module.items():
+        with torch.no_grad(), rs.forcing(one, gates):  # type: ignore[arg-type]
+            outputs[form] = one(images(3)).output
+    assert not close(outputs["dense"][0], outputs["dense"][1])
+    assert close(outputs["sparse"], outputs["dense"]) and close(outputs["export"], outputs["dense"])
+
+
+def test_a_group_norm_of_the_image_learns_in_every_memory_format() -> None:
+    module = rs.compile(rs.loads("space s { input image: 8; output y = image | groupnorm(2) | conv(1, 1) }"))
+    image = torch.randn(1, 8, 64, 64)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        module.zero_grad()
+        module(image.contiguous(memory_format=layout)).output.square().sum().backward()
+        grads = [parameter.grad for parameter in module.parameters()]
+        assert all(grad is not None and bool(grad.abs().sum() > 0) for grad in grads)
