@@ -22,7 +22,9 @@ from routespace.space.expr import (
     Clause,
     ClosedRule,
     Each,
+    Edge,
     Equation,
+    Everything,
     GateDecl,
     If,
     ImportDecl,
@@ -45,7 +47,9 @@ from routespace.space.expr import (
     Step,
     Sum,
     Unary,
+    Union,
     Walk,
+    Without,
 )
 
 Parts: TypeAlias = list[Any]
@@ -168,7 +172,13 @@ _statements(
     clause=lambda p, s: Clause(p[0], p[1], None, s),
     clause_in=lambda p, s: Clause(p[0], p[1], p[3], s),
     walk=lambda p, s: Walk(p[1], tuple(p[3]), s),
-    row=lambda p, s: Row(tuple(p[1]), s),
+    row=lambda p, s: Row(tuple(p[1]), None, s),
+    row_at=lambda p, s: Row(tuple(p[1]), p[3], s),
+    edge=lambda p, s: Edge(tuple(p[1]), s),
+    everything=lambda p, s: Everything(s),
+    union=lambda p, s: Union(tuple(p[1]), s),
+    without=lambda p, s: Without(p[1], s),
+    without_nets=lambda p, s: Without(Union(tuple(p[1]), s), s),
 )
 
 

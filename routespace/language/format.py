@@ -17,7 +17,9 @@ from routespace.space.expr import (
     Branch,
     Choice,
     Clause,
+    Edge,
     Equation,
+    Everything,
     Expr,
     File,
     GateDecl,
@@ -35,7 +37,9 @@ from routespace.space.expr import (
     ShareDecl,
     SpaceDecl,
     Step,
+    Union,
     Walk,
+    Without,
 )
 
 _MOST_ROUNDS = 4
@@ -133,6 +137,20 @@ class _Declarations(ExprWriter):
             case Row():
                 self.put("row ")
                 self._list(item.routes, self.flat.expr)
+                self.put(self._weight(item))
+            case Edge():
+                self.put(self._edge(item))
+            case Everything():
+                self.put("everything")
+            case Union():
+                self.put("with ")
+                self._names(item.nets)
+            case Without(part=Union(nets=nets)):
+                self.put("without ")
+                self._names(nets)
+            case Without():
+                self.put("without ")
+                self.declaration(item.part)
             case _:
                 head, sign, value, tail = self._parts(item)
                 self.put(f"{head.ljust(head_width)}{sign}")
@@ -181,7 +199,17 @@ class _Declarations(ExprWriter):
             case Walk():
                 return f"walk {self.flat.expr(item.start)}: {', '.join(map(self._step, item.steps))}"
             case Row():
-                return f"row {self.flat.list(item.routes)}"
+                return f"row {self.flat.list(item.routes)}{self._weight(item)}"
+            case Edge():
+                return self._edge(item)
+            case Everything():
+                return "everything"
+            case Union():
+                return f"with {', '.join(item.nets)}"
+            case Without(part=Union(nets=nets)):
+                return f"without {', '.join(nets)}"
+            case Without():
+                return f"without {self._flat(item.part)}"
         head, sign, value, tail = self._parts(item)
         return f"{head}{sign}{self.flat.expr(value, VALUE)}{tail}"
 
@@ -260,6 +288,12 @@ class _Declarations(ExprWriter):
 
     def _step(self, step: Step) -> str:
         return step.route if step.times is None else f"{step.route}^{self.flat.expr(step.times, SIMPLE)}"
+
+    def _weight(self, row: Row) -> str:
+        return "" if row.weight is None else f" = {self.flat.expr(row.weight)}"
+
+    def _edge(self, edge: Edge) -> str:
+        return f"edge {' -> '.join(map(self.flat.expr, edge.nodes))}"
 
     def _list(self, items: Sequence[T], flat: Callable[[T], str]) -> None:
         """Items between commas, in as many lines as it takes, all beginning in one column."""

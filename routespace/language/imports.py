@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 from routespace.diagnostics import Findings, RouteError, Span, did_you_mean
 from routespace.language.parser import parse
-from routespace.space.expr import File, GateDecl, ImportDecl, NetDecl, OpDecl, SpaceDecl, TopLevel
+from routespace.space.expr import File, GateDecl, ImportDecl, NetDecl, OpDecl, SpaceDecl, TopLevel, Union, Without
 from routespace.space.names.table import at_name
 
 MOST_OPEN = 100
@@ -91,6 +92,8 @@ class _Collector:
             library.missing |= inner.missing
             for name, op in inner.ops.items():
                 library.ops.setdefault(name, op)
+            for net in [net for net in library.nets.values() if inner.nets.get(net.name) is net]:
+                self.along(net, inner, library)
         if not self.findings.has_errors:
             self.nets(file, library)
 
@@ -133,6 +136,20 @@ class _Collector:
                 else:
                     library.ops[name] = found
 
+    def along(self, net: NetDecl, inner: Library, library: Library) -> None:
+        """The nets that an imported one is made of; a name that is another net here would change its meaning."""
+        for name in made_of(net):
+            found = inner.nets.get(name)
+            if found is None or library.nets.get(name) is found:
+                continue
+            if name in library.nets:
+                message = f"`{net.name}` is made of another net `{name}` than the one that is here"
+                others = [(at_name(self.findings, library.nets[name].span, name), "here")]
+                self.findings.add("RS204", message, at_name(self.findings, found.span, name), "it means", others=others)
+                continue
+            library.nets[name] = found
+            self.along(found, inner, library)
+
     def imported(self, item: ImportDecl, path: Path) -> Library | None:
         """The library of an imported file; None, with a finding, where there is none."""
         span = _at_path(self.findings, item)
@@ -171,6 +188,14 @@ class _Collector:
         inner.is_partial = syntax.has_errors
         reader.collect(file, target, inner)
         return inner
+
+
+def made_of(net: NetDecl) -> Iterator[str]:
+    """Names of the nets that `net` takes in or leaves out."""
+    for part in net.parts:
+        inner = part.part if isinstance(part, Without) else part
+        if isinstance(inner, Union):
+            yield from inner.nets
 
 
 def _at_path(findings: Findings, item: ImportDecl) -> Span | None:

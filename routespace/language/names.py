@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from routespace.diagnostics import Findings, Span
 from routespace.language.imports import Beside, Library
 from routespace.language.prelude import prelude_ops
-from routespace.space.expr import Call, Clause, GateDecl, Name, NetDecl, OpDecl, Walk
+from routespace.space.expr import Call, Clause, Edge, GateDecl, Name, NetDecl, NetPart, OpDecl, Row, Walk, Without
 from routespace.space.model import Space
 from routespace.space.names import check_legal, read_space
 from routespace.space.names.check import Checker
@@ -82,17 +82,29 @@ def _declared(findings: Findings) -> Iterator[str]:
 
 def _net(net: NetDecl, checker: Checker) -> None:
     for part in net.parts:
-        if isinstance(part, Walk):
+        _part(part, net, checker)
+
+
+def _part(part: NetPart, net: NetDecl, checker: Checker) -> None:
+    match part:
+        case Walk():
             checker.stream(part.start)
             for step in part.steps:
                 _route(step.route, step.span, net, checker)
                 if step.times is not None:
                     checker.number(step.times)
-        else:
+        case Row():
             for index in part.routes:
                 _route(index.name, index.span, net, checker)
                 for at in index.at:
                     checker.number(at)
+            if part.weight is not None:
+                checker.number(part.weight)
+        case Edge():
+            for index in part.nodes:
+                checker.stream(index)
+        case Without():
+            _part(part.part, net, checker)
 
 
 def _route(name: str, span: Span | None, net: NetDecl, checker: Checker) -> None:

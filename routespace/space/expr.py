@@ -332,18 +332,62 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`row keep[0..16, s4], down[3, s4]`: the named routes at every index of the ranges."""
+    """`row keep[0..16, s4], down[3, s4] = 0.5`: the named routes at every index of the ranges, at weight 1 or this."""
 
     routes: tuple[Index, ...]
+    weight: Expr | None = None
     span: Span | None = _span()
     kind: Literal["row"] = "row"
 
 
 @dataclass(frozen=True, slots=True)
+class Edge:
+    """`edge x[3, s4] -> x[4, s8] -> x[5, s8]`: the routes that join the nodes one after the other."""
+
+    nodes: tuple[Index, ...]
+    span: Span | None = _span()
+    kind: Literal["edge"] = "edge"
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """`everything`: every route that has a name."""
+
+    span: Span | None = _span()
+    kind: Literal["everything"] = "everything"
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """`with fcn_32s, u_net`: all that these nets hold open."""
+
+    nets: tuple[str, ...]
+    span: Span | None = _span()
+    kind: Literal["union"] = "union"
+
+
+LeftOut: TypeAlias = Annotated[Walk | Row | Edge | Union, _BY_KIND]
+
+
+@dataclass(frozen=True, slots=True)
+class Without:
+    """`without row up[4..8, s8]`, `without u_net`: closed, whatever else opens it."""
+
+    part: LeftOut
+    span: Span | None = _span()
+    kind: Literal["without"] = "without"
+
+
+NetPart: TypeAlias = Annotated[Walk | Row | Edge | Everything | Union | Without, _BY_KIND]
+
+
+@dataclass(frozen=True, slots=True)
 class NetDecl:
+    """`net NAME in SPACE { … }`: the routes that its parts open, in whatever order, less those that some leave out."""
+
     name: str
     space: str
-    parts: tuple[Walk | Row, ...]
+    parts: tuple[NetPart, ...]
     span: Span | None = _span()
     kind: Literal["net"] = "net"
 

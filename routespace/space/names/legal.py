@@ -19,12 +19,12 @@ MAX_DIGITS = 1000
 _TOO_LARGE = 10**MAX_DIGITS
 
 _WORDS = """space net input output axis let op gate node share across except per at with where send by closed below walk
-    row from import for in if else and or not training inference nothing"""
+    row edge everything without from import for in if else and or not training inference nothing"""
 KEYWORDS = frozenset(_WORDS.split())
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAMED = frozenset({"name", "id", "var", "branch", "route", "combine", "granularity", "space"})
 _NAMES = frozenset({"index", "axes", "exceptions", "values"})
-_LEAST = {"terms": 2, "stages": 2, "branches": 1, "values": 1, "at": 1, "steps": 1, "routes": 1}
+_LEAST = {"terms": 2, "stages": 2, "branches": 1, "values": 1, "at": 1, "steps": 1, "routes": 1, "nets": 1, "nodes": 2}
 
 
 class IllegalError(Exception):
@@ -132,7 +132,7 @@ def _long_enough(part: Any, owner: Any) -> None:
     name = next(name for name in _LEAST if getattr(owner, name, None) is part)
     if part.__class__ is tuple and len(part) < _LEAST[name]:
         raise IllegalError(f"a {owner.__class__.__name__.lower()} has at least {_LEAST[name]} {name}", _span(owner))
-    if name == "values":
+    if name in ("values", "nets"):
         _named(part, owner)
 
 

@@ -1,0 +1,193 @@
+"""The parts of a declared net, read against a graph: which routes they open, at which weight, and who says so."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from routespace.diagnostics import Findings, Span, did_you_mean
+from routespace.graph.fault import Fault
+from routespace.graph.ir import Output, Route, RouteGraph
+from routespace.graph.numbers import Numbers
+from routespace.graph.places import resolve_axes
+from routespace.graph.scope import Scope
+from routespace.space.expr import Edge, Everything, Expr, Index, Name, NetDecl, Range, Row, Union, Walk, Without
+
+MOST_WIDE = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A route that a net holds open: at which weight, whether a text gives that weight, and where it is opened."""
+
+    route: str
+    weight: float = 1.0
+    is_given: bool = False
+    span: Span | None = None
+
+
+def read_net(graph: RouteGraph, net: NetDecl, findings: Findings) -> dict[str, Opening]:
+    """The routes that `net` opens, by name. What does not fit `graph` goes to `findings`, part by part."""
+    return _Reader(graph, findings).net(net)
+
+
+def declared_net(graph: RouteGraph, name: str, span: Span | None = None) -> NetDecl:
+    """The net called `name` among those of the space of `graph`; RS701 where there is none."""
+    nets = {net.name: net for net in graph.space.nets} if graph.space else {}
+    if name not in nets:
+        raise Fault("RS701", f"space `{graph.name}` has no net `{name}`", span, help=did_you_mean(name, nets))
+    return nets[name]
+
+
+class _Reader:
+    def __init__(self, graph: RouteGraph, findings: Findings) -> None:
+        assert graph.space is not None
+        self.graph, self.findings = graph, findings
+        self.scope = Scope.of(graph.space)
+        self.numbers = Numbers(self.scope)
+        resolve_axes(self.scope, self.numbers, Findings())
+        self.node_at = {
+            (tuple(axis for axis, _ in node.index), tuple(at for _, at in node.index)): node.name
+            for node in graph.nodes
+        }
+        self.names = set(self.node_at.values())
+        self.read: dict[str, dict[str, Opening]] = {}
+        self.inside: list[str] = []
+
+    def net(self, net: NetDecl) -> dict[str, Opening]:
+        self.inside.append(net.name)
+        opened: dict[str, Opening] = {}
+        closed: set[str] = set()
+        for part in net.parts:
+            try:
+                if isinstance(part, Without):
+                    closed.update(one.route for one in self.part(part.part))
+                else:
+                    for one in self.part(part):
+                        opened[one.route] = _joined(opened.get(one.route), one)
+            except Fault as fault:
+                fault.report(self.findings)
+        self.inside.pop()
+        return {route: one for route, one in opened.items() if route not in closed}
+
+    def part(self, part: Walk | Row | Edge | Everything | Union) -> Iterable[Opening]:
+        match part:
+            case Walk():
+                return self.walk(part)
+            case Row():
+                return self.row(part)
+            case Edge():
+                return self.edge(part)
+            case Everything():
+                return [Opening(one.name, span=part.span) for one in self.graph.values if isinstance(one, Route)]
+            case Union():
+                return [one for name in part.nets for one in self.other(name, part.span)]
+
+    def other(self, name: str, span: Span | None) -> Iterable[Opening]:
+        """What another net opens, as said here."""
+        if name in self.inside:
+            circle = " → ".join(f"`{one}`" for one in [*self.inside[self.inside.index(name) :], name])
+            raise Fault("RS706", f"net `{name}` is made of itself", span, notes=[f"the circle is {circle}"])
+        if name not in self.read:
+            self.read[name] = self.net(declared_net(self.graph, name, span))
+        return [replace(one, span=one.span if one.is_given else span) for one in self.read[name].values()]
+
+    def walk(self, walk: Walk) -> Iterator[Opening]:
+        node: str | None = self.node(walk.start, "the walk starts off the grid")
+        for step in walk.steps:
+            times = 1 if step.times is None else self.numbers.integer(step.times, {})
+            if not 1 <= times <= len(self.graph.nodes):
+                raise Fault("RS703", f"`{step.route}` is taken {times} times", step.span, "at least once is possible")
+            for _ in range(times):
+                if node is None:
+                    raise Fault("RS703", f"the walk goes on with `{step.route}` behind the output", step.span)
+                route = self.route(node, step.route, step.span)
+                yield Opening(route.name, span=step.span)
+                node = next(iter(self.ends(route)), None)
+
+    def row(self, row: Row) -> Iterator[Opening]:
+        weight = 1.0 if row.weight is None else float(self.numbers.number(row.weight, {}))
+        if row.weight is not None and not weight > 0:
+            message = f"a net holds no route open at {weight:g}"
+            raise Fault("RS704", message, row.weight.span, help="leave a route out, or write `without`, to close it")
+        for index in row.routes:
+            for place in itertools.product(*(self.ordinals(part) for part in index.at)):
+                node = self.at(index.name, place)
+                if node is None:
+                    message = f"`{index.name}` is opened off the grid, at {self.shown(index.name, place)}"
+                    raise Fault("RS703", message, index.span, self.whereabouts(index.name))
+                route = self.route(node, index.name, index.span)
+                yield Opening(route.name, weight, row.weight is not None, index.span)
+
+    def edge(self, edge: Edge) -> Iterator[Opening]:
+        nodes = [self.node(index, "the edge ends off the grid") for index in edge.nodes]
+        for (source, target), index in zip(itertools.pairwise(nodes), edge.nodes[1:], strict=False):
+            leaving = [one for one in self.graph.values if isinstance(one, Route) and one.sends and one.node == source]
+            between = [one.name for one in leaving if target in self.ends(one)]
+            if not between:
+                ends = list(dict.fromkeys(end for one in leaving for end in self.ends(one)))
+                help = f"from there, routes lead to {', '.join(ends)}" if ends else None
+                raise Fault("RS702", f"no route leads from `{source}` to `{target}`", index.span, help=help)
+            if len(between) > 1:
+                names = ", ".join(name.rsplit(".", 1)[-1] for name in between)
+                message = f"several routes lead from `{source}` to `{target}`"
+                raise Fault("RS707", message, index.span, help=f"name those that are meant in a `row`: {names}")
+            yield Opening(between[0], span=index.span)
+
+    def ends(self, route: Route) -> list[str]:
+        """The nodes that a route leads to; none where only outputs read it."""
+        readers = (self.graph.by_name[name] for name in self.graph.readers[route.name])
+        return [one.node for one in readers if not isinstance(one, Output) and one.node in self.names]
+
+    def node(self, index: Index, message: str) -> str:
+        found = self.at(index.name, tuple(self.numbers.integer(part, {}) for part in index.at))
+        if found is None:
+            raise Fault("RS703", message, index.span, self.whereabouts(index.name))
+        return found
+
+    def at(self, stream: str, index: tuple[int, ...]) -> str | None:
+        """The node that makes `stream` at `index`, if there is one and something reads it."""
+        return self.node_at.get((self.scope.stream_axes.get(stream, ()), index))
+
+    def shown(self, stream: str, index: tuple[int, ...]) -> str:
+        """An index in words."""
+        names = self.scope.stream_axes.get(stream, ())
+        if len(names) != len(index):
+            return f"an index of {len(index)}"
+        pairs = zip((self.scope.axes[name] for name in names), index, strict=True)
+        return ", ".join(axis.label(at) if at in axis else f"{axis.name} {at}" for axis, at in pairs)
+
+    def whereabouts(self, stream: str) -> str:
+        axes = self.scope.stream_axes.get(stream)
+        return f"`{stream}` is at [{', '.join(axes)}], and no node is at this index" if axes else ""
+
+    def route(self, node: str, name: str, span: Span | None) -> Route:
+        value = self.graph.by_name.get(f"{node}.{name}")
+        if isinstance(value, Route):
+            return value
+        routes = (one for one in self.graph.values if isinstance(one, Route) and one.node == node)
+        here = [one.name.rsplit(".", 1)[-1] for one in routes]
+        help = did_you_mean(name, here) or (f"it has {', '.join(here)}" if here else None)
+        raise Fault("RS702", f"node `{node}` has no route `{name}`", span, help=help)
+
+    def ordinals(self, part: Expr) -> list[int]:
+        if isinstance(part, Range):
+            low, high = self.numbers.integer(part.low, {}), self.numbers.integer(part.high, {})
+            if high < low or high - low > MOST_WIDE:
+                raise Fault("RS703", f"the range {low}..{high} opens nothing", part.span)
+            return list(range(low, high + 1))
+        if isinstance(part, Name) and part.id in self.scope.axes:
+            axis = self.scope.axes[part.id]
+            return list(range(axis.low, axis.high + 1))
+        return [self.numbers.integer(part, {})]
+
+
+def _joined(before: Opening | None, after: Opening) -> Opening:
+    """One route opened twice: a weight that is given wins over the one that goes without saying."""
+    if before is None or (after.is_given and not before.is_given):
+        return after
+    if after.is_given and after.weight != before.weight:
+        message = f"route `{after.route}` is held at {before.weight:g} and at {after.weight:g}"
+        raise Fault("RS705", message, after.span, "here too", others=[(before.span, "first here")])
+    return before
