@@ -14,6 +14,7 @@ ROOMS = {
     "space": {"diagnostics"},
     "language": {"diagnostics", "space"},
     "graph": {"diagnostics", "space"},
+    "questions": {"diagnostics", "space", "graph"},
     "runtime": {"diagnostics", "space"},
     "emit": {"graph", "runtime", "space"},
     "compiler": {"emit", "graph", "runtime", "space"},

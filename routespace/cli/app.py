@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import routespace as rs
-from routespace.cli import check, cost, draw, explain, format, run, show, train
+from routespace.cli import check, cost, draw, explain, find, format, nets, run, show, train
 from routespace.cli.ending import USAGE, Trouble, command
 
 app = typer.Typer(
@@ -39,7 +39,7 @@ def common(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
-    """Neural routing spaces as text: check them, price them, draw them, run them, train them.
+    """Neural routing spaces as text: check them, price them, ask about their nets, draw them, run them, train them.
 
     Exit codes: 0 all is well, 1 the input has problems, 2 the command line has.
 
@@ -47,6 +47,7 @@ def common(
     Examples:
       routespace check examples/segmentation.route
       routespace cost examples/segmentation.route --input 3x1024x2048
+      routespace find examples/segmentation.route --flops 53..55G --params 6.0..6.2M
       routespace draw examples/segmentation.route --net fcn_32s -o net.svg
     """
     for name in modules or ():
@@ -63,6 +64,10 @@ app.command("format")(format.format)
 app.command("explain")(explain.explain)
 app.command("show")(show.show)
 app.command("cost")(cost.cost)
+app.command("count")(nets.count)
+app.command("sample")(nets.sample)
+app.command("contains")(nets.contains)
+app.command("find")(find.find)
 app.command("draw")(draw.draw)
 app.command("run")(run.run)
 app.command("train")(train.train)

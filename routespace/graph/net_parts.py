@@ -128,7 +128,9 @@ class _Reader:
             if not between:
                 ends = list(dict.fromkeys(end for one in leaving for end in self.ends(one)))
                 help = f"from there, routes lead to {', '.join(ends)}" if ends else None
-                raise Fault("RS702", f"no route leads from `{source}` to `{target}`", index.span, help=help)
+                others = [(one.span, "from there") for one in leaving[:1]]
+                message = f"no route leads from `{source}` to `{target}`"
+                raise Fault("RS702", message, index.span, others=others, help=help)
             if len(between) > 1:
                 names = ", ".join(name.rsplit(".", 1)[-1] for name in between)
                 message = f"several routes lead from `{source}` to `{target}`"

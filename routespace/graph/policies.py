@@ -21,7 +21,7 @@ def resolve_policies(
     given: dict[tuple[str, str | None], Clause] = {}
     for clause in clauses:
         key = (clause.name, clause.mode)
-        if key in given:
+        if key in given and clause.name != "require":
             findings.add(
                 "RS204", f"`{clause.name}` is declared twice", clause.span, others=[(given[key].span, "first here")]
             )
@@ -47,6 +47,8 @@ def _one(clause: Clause, found: dict[str, Any], numbers: Numbers) -> None:
             found[f"live_{mode}"] = value
     elif clause.name == "cost":
         found["cost"] = _word(clause)
+    elif clause.name == "require":
+        return
     elif clause.name == "init":
         found["init"], found["init_args"] = _init(clause, numbers)
     else:

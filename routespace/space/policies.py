@@ -8,8 +8,9 @@ from routespace.diagnostics import Span, did_you_mean
 from routespace.space.conventions import CONVENTIONS
 from routespace.space.expr import Clause, Name, Number
 
-POLICIES = ("live", "init", "budget", "cost")
+POLICIES = ("live", "init", "budget", "cost", "require")
 LIVE = ("by_route", "by_node", "always")
+REQUIREMENTS = ("single_path", "symmetric")
 INITS = ("kaiming", "normal")
 
 

@@ -6,11 +6,12 @@ from routespace.diagnostics import Findings, RouteError
 from routespace.graph.build import build
 from routespace.graph.nets import hold
 from routespace.language.load import loads
+from routespace.questions.check import check_requirements
 from routespace.space.model import ParameterValue
 
 
 def find(text: str, path: str = "<text>", **given: ParameterValue) -> Findings:
-    """The findings of loading and building `text` and of holding its nets."""
+    """The findings of loading and building `text`, of holding its nets and of what it requires of them."""
     findings = Findings()
     try:
         space = loads(text, path=path, findings=findings, **given)
@@ -22,6 +23,7 @@ def find(text: str, path: str = "<text>", **given: ParameterValue) -> Findings:
             hold(graph, net)
         except RouteError as error:
             findings.extend(error.diagnostics)
+    check_requirements(graph, findings)
     return findings
 
 

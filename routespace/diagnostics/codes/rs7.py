@@ -59,4 +59,40 @@ ENTRIES = (
         _SPACE.replace("keep: relu", "keep: relu; wide: conv(3)").replace("else keep", "else wide[layer - 1] + keep")
         + "net n in s {\n  edge x[0] -> x[1]\n}\n",
     ),
+    Entry(
+        "RS708",
+        "requirement that asks nothing of open routes",
+        "A requirement is a condition: on routes that are open, on nodes that are used, on how many there are of them, or\n"
+        "one of the words `single_path` and `symmetric`.",
+        _SPACE.replace("  output", "  require sum(keep[l] for l in layer) <= sum(x[l] for l in layer)\n  output"),
+    ),
+    Entry(
+        "RS709",
+        "question that takes too long to answer exactly",
+        "Routes are read one after the other, and what is required of neighbouring layers, of mirrored ones and of\n"
+        "counts leaves little to remember. A requirement that ties far layers together can leave more than there is\n"
+        "room for, and a narrow window of costs more ways than can be tried; nothing is guessed then.",
+        "routespace find space.route --flops 53.9001..53.9002G --params 6.1001..6.1002M\n",
+    ),
+    Entry(
+        "RS710",
+        "space without a net",
+        "The requirements that are shown exclude each other, or one excludes every path; without any one of them\n"
+        "there is a net.",
+        _SPACE.replace("  output", "  require keep[0]\n  require not keep[1]\n  output"),
+    ),
+    Entry(
+        "RS711",
+        "net that the space does not contain",
+        "Every open route of a net lies on a path of open routes from an input to an output, and nets satisfy what\n"
+        "their space requires.",
+        _SPACE.replace("  output", "  require keep[0]\n  output") + "net n in s {\n  row keep[1..2]\n}\n",
+    ),
+    Entry(
+        "RS712",
+        "cost that does not follow from open routes",
+        "What a net costs is added up from its open routes. That is not enough where a closed node passes on what it\n"
+        "has, or where work that no gate guards runs on the zeros of closed routes.",
+        "routespace find space.route --flops 1..2G\n",
+    ),
 )

@@ -175,6 +175,8 @@ class Checker(Uses):
             self.unknown("RS601", f"unknown policy `{clause.name}`", clause.name, clause.span, (), POLICIES, help=help)
         elif clause.name == "budget" and isinstance(clause.value, Call):
             self.values(Call(clause.value.name, clause.value.args[1:]), NONE)
+        elif clause.name == "require":
+            self.requirement(clause.value)
         elif clause.name == "init" and not (isinstance(clause.value, Call) and clause.value.name == "kaiming"):
             self.values(clause.value, NONE)
 

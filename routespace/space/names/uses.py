@@ -24,6 +24,7 @@ from routespace.space.expr import (
 )
 from routespace.space.names.lookup import NONE, Local, Lookup
 from routespace.space.names.table import COMBINES, FOLDS, at_name
+from routespace.space.policies import REQUIREMENTS
 from routespace.space.registry import MERGES, OPS
 
 
@@ -125,6 +126,36 @@ class Uses(Lookup):
                 self.stream(expr.right, local)
             case _:
                 self.anything(expr, local)
+
+    def requirement(self, expr: Expr, local: Local = NONE) -> None:
+        """`expr` where a condition on nets stands: streams count as conditions in it."""
+        match expr:
+            case Name() if expr.id in REQUIREMENTS or (expr.id not in local and self.table.is_(expr.id, "a stream")):
+                if expr.id not in REQUIREMENTS:
+                    self.stream(expr, local)
+            case Index() if self.table.is_(expr.name, "a stream"):
+                self.stream(expr, local)
+            case Binary():
+                self._each(self.requirement, (expr.left, expr.right), local)
+            case Unary():
+                self.requirement(expr.operand, local)
+            case Sum():
+                self._each(self.requirement, expr.terms, local)
+            case Items():
+                self._each(self.requirement, expr.items, local)
+            case Each():
+                self.number(expr.domain, local)
+                self.requirement(expr.value, local | {expr.var})
+            case Call(name="symmetric"):
+                for arg in expr.args:
+                    if isinstance(arg.value, Name) and arg.value.id not in self.table.routes:
+                        message = f"no node has a route `{arg.value.id}`"
+                        self.unknown("RS702", message, arg.value.id, arg.value.span, (), self.table.routes)
+            case Call() if expr.name in FOLDS or expr.name == "open":
+                for arg in expr.args:
+                    self.requirement(arg.value, local)
+            case _:
+                self.number(expr, local)
 
     def anything(self, expr: Expr, local: Local = NONE) -> None:
         """`expr` where the value of a parameter stands: a number, an op, a word for yes or no, or a list."""

@@ -1,0 +1,102 @@
+"""`routespace count`, `sample` and `contains`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from routespace.cli.asking import AsJson, Require, Seed, nets_of
+from routespace.cli.ending import PROBLEMS, command
+from routespace.cli.options import OneSpace, Set, SpaceFile, read_settings
+from routespace.cli.spaces import build_graph, read_space
+
+
+@command
+def count(
+    file: SpaceFile, require: Require = None, settings: Set = None, space: OneSpace = None, as_json: AsJson = False
+) -> None:
+    """Count the nets of a space.
+
+    A net is a set of open routes, each on a path from an input to an output. The count is exact. Where it is 0, the
+    requirements that exclude each other are shown.
+
+    \b
+    Examples:
+      routespace count examples/segmentation.route
+      routespace count space.route --require single_path
+      routespace count space.route --require "open(x[layer, scale]) <= 2" --require "not up[layer, s32]"
+    """
+    nets = nets_of(build_graph(read_space(file, read_settings(settings), space)), require)
+    why = nets.why_empty()
+    if as_json:
+        print(json.dumps({"space": nets.graph.name, "routes": len(nets.flow.routes), "nets": nets.count()}))
+    else:
+        print(nets.count())
+    if why is not None:
+        nets.report(why)
+
+
+@command
+def sample(
+    file: SpaceFile,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, metavar="N", help="How many nets.")] = 1,
+    seed: Seed = 0,
+    require: Require = None,
+    settings: Set = None,
+    space: OneSpace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw nets, each as likely as any other one.
+
+    \b
+    Examples:
+      routespace sample examples/segmentation.route -n 3 --seed 1
+      routespace sample space.route --require single_path
+    """
+    from routespace.language.format import format_text
+    from routespace.questions.written import write_net
+
+    nets = nets_of(build_graph(read_space(file, read_settings(settings), space)), require)
+    drawn = list(nets.sample(number, seed))
+    if as_json:
+        print(json.dumps([nets.names(net) for net in drawn], indent=2))
+    else:
+        print(format_text("\n\n".join(write_net(nets.graph, f"net{at}", net) for at, net in enumerate(drawn))), end="")
+
+
+@command
+def contains(
+    file: SpaceFile,
+    net: Annotated[str, typer.Argument(metavar="NET", help="A net declared with the space, or imported.")],
+    attainable: Annotated[
+        bool, typer.Option("--attainable", help="Also ask whether the gates can open just these routes.")
+    ] = False,
+    require: Require = None,
+    settings: Set = None,
+    space: OneSpace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell whether a net is one of its space.
+
+    Its routes are there, each of them lies on a path from an input to an output, and what is required holds. If so,
+    the open routes are listed; if not, the first thing that does not fit is shown, and the exit code is 1.
+
+    \b
+    Examples:
+      routespace contains examples/classic/u_net.route u_net
+      routespace contains space.route fcn_32s --attainable --json
+    """
+    nets = nets_of(build_graph(read_space(file, read_settings(settings), space)), require)
+    verdict = nets.contains(net, attainable)
+    if as_json:
+        problem = None if verdict.misfit is None else {"code": verdict.misfit.code, "message": verdict.misfit.message}
+        print(json.dumps({"net": net, "contained": verdict.is_contained, "routes": verdict.routes, "misfit": problem}))
+        if problem:
+            raise typer.Exit(PROBLEMS)
+    elif verdict.misfit is None:
+        print(f"net {net} is contained in space {nets.graph.name}, by {len(verdict.routes)} open routes:")
+        print("\n".join(f"  {route}" for route in verdict.routes))
+    else:
+        nets.report(verdict.misfit)
