@@ -60,5 +60,15 @@ def read_window(option: str, text: str | None) -> Window:
     return Window(least, most)
 
 
+def in_units(amount: int) -> str:
+    """An amount with the prefix of its size, to be followed by a unit.
+
+    >>> in_units(53_901_000_000), in_units(7)
+    ('53.901 G', '7 ')
+    """
+    prefix = next((one for one in "TGMk" if amount >= UNITS[one]), "")
+    return f"{amount / UNITS[prefix]:.3f} {prefix}" if prefix else f"{amount} "
+
+
 def _amount(number: str, unit: str) -> int:
     return int(Fraction(number) * UNITS[unit])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from routespace.cli.asking import AsJson, Require, nets_of, read_window
+from routespace.cli.asking import AsJson, Require, in_units, nets_of, read_window
 from routespace.cli.cost import known_convention
 from routespace.cli.ending import USAGE, Trouble, command
 from routespace.cli.options import OneSpace, Set, SpaceFile, read_settings, read_size
@@ -54,8 +54,8 @@ def find(
       routespace find space.route cheapest --require "x[8, s32]" --convention macs
       routespace find space.route longest
     """
-    from routespace.questions.costs import PARAMETERS, ROUTES, WORK, PricedNets
     from routespace.language.format import format_text
+    from routespace.questions.costs import PARAMETERS, ROUTES, WORK, PricedNets
 
     if extreme is not None and extreme not in EXTREMES:
         raise Trouble(f"`{extreme}` is none of {', '.join(EXTREMES)}", code=USAGE)
@@ -86,8 +86,8 @@ def find(
 def _told(nets: PricedNets, name: str, one: Priced) -> str:
     from routespace.questions.written import write_net
 
-    work = f"{one.work / 1e9:.3f} G{nets.convention.unit}"
-    head = f"# {one.parameters / 1e6:.3f} M parameters, {work}, {len(one.routes)} routes"
+    work, parameters = in_units(one.work), in_units(one.parameters)
+    head = f"# {parameters} parameters, {work}{nets.convention.unit}, {len(one.routes)} routes"
     return f"{head}\n{write_net(nets.graph, name, one.routes)}"
 
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from routespace.graph.fault import Fault
 from routespace.questions.formula import FALSE, TRUE, Formula, Formulas
 
-MOST_STATES = 300_000
+MOST_STATES, MOST_AT_ONCE = 1_000_000, 30_000
 
 Amount: TypeAlias = tuple[int, ...]
 State: TypeAlias = tuple[frozenset[Formula], frozenset[tuple[Formula, Amount]]]
@@ -99,8 +99,8 @@ def draw_diagram(
             level.append((arrows[0], arrows[1]))
         levels.append(tuple(level))
         total += len(following)
-        if total > MOST_STATES:
-            message = f"this question needs more than {MOST_STATES:,} states after {at + 1} of {routes} routes"
+        if total > MOST_STATES or len(following) > MOST_AT_ONCE:
+            message = f"{len(following):,} cases would have to be told apart after {at + 1} of {routes} routes"
             help = "ask about fewer scales, or require what concerns neighbouring or mirrored layers only"
             raise Fault("RS709", message, help=help)
         current = following

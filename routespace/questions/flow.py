@@ -42,12 +42,10 @@ class Flow:
         depth = _depths(graph)
         last = max((depth[route.name] for route in routes if not self.leaves(route)), default=0)
 
-        def place(route: Route) -> tuple[int, int]:
+        def place(route: Route) -> tuple[object, ...]:
             at = depth[route.name]
-            return (min(at, last - at), at) if folded else (at, 0)
+            return (min(at, last - at), self._ends(route), at) if folded else (at,)
 
-        self.depth = depth
-        self.last = last
         self.routes: tuple[Route, ...] = tuple(sorted(routes, key=place))
         self.index = {route.name: at for at, route in enumerate(self.routes)}
 
@@ -55,6 +53,12 @@ class Flow:
         """Whether only outputs read a route."""
         nodes = {node.name for node in self.graph.nodes}
         return all(self.graph.by_name[name].node not in nodes for name in self.graph.readers[route.name])
+
+    def _ends(self, route: Route) -> list[tuple[int, ...]]:
+        """The two ends of a route but for their layers, in an order that its mirror shares."""
+        index = {node.name: tuple(at for _, at in node.index[1:]) for node in self.graph.nodes}
+        readers = {self.graph.by_name[name].node for name in self.graph.readers[route.name]}
+        return sorted(index[one] for one in {route.node, *readers} & index.keys())
 
     def opened(self, route: str) -> Formula:
         return self.formulas.route(self.index[route])

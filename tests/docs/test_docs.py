@@ -24,6 +24,7 @@ from routespace.diagnostics import Findings
 from routespace.graph.nets import hold
 from routespace.language.load import Library, collect
 from routespace.language.parser import parse
+from routespace.questions.check import check_requirements
 from routespace.space.conventions import CONVENTIONS
 from routespace.space.expr import SpaceDecl
 from routespace.space.registry import ACTIVATIONS, BUDGETS, MERGES, OPS
@@ -86,6 +87,7 @@ def read(text: str, path: str) -> Findings:
             graph = rs.build(space, inner)
             for net in space.nets:
                 hold(graph, net)
+            check_requirements(graph, inner)
         except rs.RouteError as error:
             found.extend(error.diagnostics)
         found.extend(inner.diagnostics)

@@ -62,8 +62,8 @@ ENTRIES = (
     Entry(
         "RS708",
         "requirement that asks nothing of open routes",
-        "A requirement is a condition: on routes that are open, on nodes that are used, on how many there are of them, or\n"
-        "one of the words `single_path` and `symmetric`.",
+        "A requirement is a condition: on routes that are open, on nodes that are used, on how many of them,\n"
+        "or one of the words `single_path` and `symmetric`.",
         _SPACE.replace("  output", "  require sum(keep[l] for l in layer) <= sum(x[l] for l in layer)\n  output"),
     ),
     Entry(
