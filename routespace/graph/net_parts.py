@@ -12,6 +12,7 @@ from routespace.graph.ir import Output, Route, RouteGraph
 from routespace.graph.numbers import Numbers
 from routespace.graph.places import resolve_axes
 from routespace.graph.scope import Scope
+from routespace.graph.sites import Sites
 from routespace.space.expr import Edge, Everything, Expr, Index, Name, NetDecl, Range, Row, Union, Walk, Without
 
 MOST_WIDE = 20_000
@@ -47,11 +48,8 @@ class _Reader:
         self.scope = Scope.of(graph.space)
         self.numbers = Numbers(self.scope)
         resolve_axes(self.scope, self.numbers, Findings())
-        self.node_at = {
-            (tuple(axis for axis, _ in node.index), tuple(at for _, at in node.index)): node.name
-            for node in graph.nodes
-        }
-        self.names = set(self.node_at.values())
+        self.sites = Sites(graph, self.scope)
+        self.names = {node.name for node in graph.nodes}
         self.read: dict[str, dict[str, Opening]] = {}
         self.inside: list[str] = []
 
@@ -113,7 +111,7 @@ class _Reader:
             raise Fault("RS704", message, row.weight.span, help="leave a route out, or write `without`, to close it")
         for index in row.routes:
             for place in itertools.product(*(self.ordinals(part) for part in index.at)):
-                node = self.at(index.name, place)
+                node = self.sites.node(index.name, place)
                 if node is None:
                     message = f"`{index.name}` is opened off the grid, at {self.shown(index.name, place)}"
                     raise Fault("RS703", message, index.span, self.whereabouts(index.name))
@@ -143,14 +141,10 @@ class _Reader:
         return [one.node for one in readers if not isinstance(one, Output) and one.node in self.names]
 
     def node(self, index: Index, message: str) -> str:
-        found = self.at(index.name, tuple(self.numbers.integer(part, {}) for part in index.at))
+        found = self.sites.node(index.name, tuple(self.numbers.integer(part, {}) for part in index.at))
         if found is None:
             raise Fault("RS703", message, index.span, self.whereabouts(index.name))
         return found
-
-    def at(self, stream: str, index: tuple[int, ...]) -> str | None:
-        """The node that makes `stream` at `index`, if there is one and something reads it."""
-        return self.node_at.get((self.scope.stream_axes.get(stream, ()), index))
 
     def shown(self, stream: str, index: tuple[int, ...]) -> str:
         """An index in words."""

@@ -38,27 +38,30 @@ class Flow:
     def __init__(self, graph: RouteGraph, folded: bool = False) -> None:
         self.graph = graph
         self.formulas = Formulas()
+        self.index_of = {node.name: tuple(at for _, at in node.index) for node in graph.nodes}
         routes = [value for value in graph.values if isinstance(value, Route)]
         depth = _depths(graph)
         last = max((depth[route.name] for route in routes if not self.leaves(route)), default=0)
 
         def place(route: Route) -> tuple[object, ...]:
             at = depth[route.name]
-            return (min(at, last - at), self._ends(route), at) if folded else (at,)
+            return (min(at, last - at), self._rails(route), at) if folded else (at,)
 
         self.routes: tuple[Route, ...] = tuple(sorted(routes, key=place))
         self.index = {route.name: at for at, route in enumerate(self.routes)}
 
     def leaves(self, route: Route) -> bool:
         """Whether only outputs read a route."""
-        nodes = {node.name for node in self.graph.nodes}
-        return all(self.graph.by_name[name].node not in nodes for name in self.graph.readers[route.name])
+        return not self.ends(route)
 
-    def _ends(self, route: Route) -> list[tuple[int, ...]]:
+    def ends(self, route: Route) -> set[str]:
+        """The nodes that a route leads to."""
+        readers = (self.graph.by_name[name].node for name in self.graph.readers[route.name])
+        return {node for node in readers if node in self.index_of}
+
+    def _rails(self, route: Route) -> list[tuple[int, ...]]:
         """The two ends of a route but for their layers, in an order that its mirror shares."""
-        index = {node.name: tuple(at for _, at in node.index[1:]) for node in self.graph.nodes}
-        readers = {self.graph.by_name[name].node for name in self.graph.readers[route.name]}
-        return sorted(index[one] for one in {route.node, *readers} & index.keys())
+        return sorted(self.index_of[one][1:] for one in (route.node, *self.ends(route)) if one in self.index_of)
 
     def opened(self, route: str) -> Formula:
         return self.formulas.route(self.index[route])

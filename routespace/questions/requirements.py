@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from math import prod
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Findings, Span
@@ -12,6 +13,7 @@ from routespace.graph.ir import Gate, Route
 from routespace.graph.numbers import Numbers
 from routespace.graph.places import resolve_axes
 from routespace.graph.scope import Scope
+from routespace.graph.sites import Sites
 from routespace.questions.flow import Flow, Rule
 from routespace.questions.formula import FALSE, TRUE, Formula
 from routespace.space.expr import Arg, Binary, Call, Clause, Each, Expr, Index, Items, Name, Sum, Unary
@@ -21,6 +23,7 @@ from routespace.space.policies import REQUIREMENTS
 Env: TypeAlias = dict[str, Any]
 Place: TypeAlias = tuple[int, ...]
 
+MOST_PLACES = 100_000
 _WITHOUT_NETS = "it asks something of open routes: `require not up[3, s8]`"
 
 
@@ -39,10 +42,13 @@ class Reader:
         self.scope = Scope.of(flow.graph.space)
         self.numbers = Numbers(self.scope)
         resolve_axes(self.scope, self.numbers, Findings())
-        self.node_at = {tuple(sorted(node.index)): node.name for node in self.graph.nodes}
-        layers = [node.index[0][1] for node in self.graph.nodes if node.index]
+        self.sites = Sites(flow.graph, self.scope)
+        layers = [index[0] for index in flow.index_of.values() if index]
         self.turn = min(layers, default=0) + max(layers, default=0)
-        self.nodes = {node.name: node for node in self.graph.nodes}
+        self.leaving: dict[str, list[Formula]] = {node.name: [] for node in self.graph.nodes}
+        for route in flow.routes:
+            self.leaving.setdefault(route.node, []).append(flow.opened(route.name))
+        self.words = {one.name.rsplit(".", 1)[-1] for one in flow.routes if one.sends}
 
     def rules(self, clause: Clause) -> Iterator[Rule]:
         """The rules of a requirement, one for each index of the axes that it leaves free."""
@@ -60,6 +66,10 @@ class Reader:
         }
         names = [part.id for part in parts_of(value) if isinstance(part, Name)]
         free = [name for name in dict.fromkeys(names) if name in self.scope.axes and name not in bound | domains]
+        number = prod(len(self.scope.axes[name].labels) for name in free)
+        if number > MOST_PLACES:
+            message = f"a requirement for {number:,} indices; at most {MOST_PLACES:,} are possible"
+            raise Fault("RS708", message, value.span)
         ranges = [range(self.scope.axes[name].low, self.scope.axes[name].high + 1) for name in free]
         for index in itertools.product(*ranges):
             yield dict(zip(free, index, strict=True))
@@ -119,7 +129,7 @@ class Reader:
                 stream = expr.args[0].value
                 if isinstance(stream, (Name, Index)) and self.is_stream(_named(stream)):
                     node = self.node(stream, env)
-                    return [self.flow.opened(one.name) for one in self.flow.routes if one.node == node]
+                    return [] if node is None else self.leaving[node]
                 raise Fault("RS708", "`open` counts the open routes of a node, named by a stream of it", expr.span)
             case Sum():
                 return [part for term in expr.terms for part in self.counted(term, env)]
@@ -158,11 +168,7 @@ class Reader:
         name = f"{node}.{_named(expr)}"
         if isinstance(self.graph.by_name.get(name), Route):
             return self.flow.opened(name)
-        return FALSE if self.is_route(_named(expr)) else self.flow.used[node]
-
-    def is_route(self, name: str) -> bool:
-        """Whether a stream is a branch of a `send`, somewhere."""
-        return any(route.sends and route.name.rsplit(".", 1)[-1] == name for route in self.flow.routes)
+        return FALSE if _named(expr) in self.words else self.flow.used[node]
 
     def node(self, expr: Name | Index, env: Env) -> str | None:
         axes = self.scope.stream_axes[_named(expr)]
@@ -170,22 +176,18 @@ class Reader:
         if len(at) != len(axes):
             message = f"`{_named(expr)}` is read by {len(axes)} indices, {len(at)} given"
             raise Fault("RS304", message, expr.span)
-        index = zip(axes, (self.numbers.integer(part, env) for part in at), strict=True)
-        return self.node_at.get(tuple(sorted(index)))
+        return self.sites.node(_named(expr), tuple(self.numbers.integer(part, env) for part in at))
 
     def single_path(self) -> Formula:
         """One path and nothing beside it: it ends once, and no node has two routes that leave or arrive."""
         flow, formulas = self.flow, self.formulas
         ends = (flow.opened(one.name) for one in flow.routes if flow.goes_on[one.name] is TRUE)
-        leaving: dict[str, list[Formula]] = {node: [] for node in self.nodes}
-        arriving: dict[str, dict[str, Formula]] = {node: {} for node in self.nodes}
+        arriving: dict[str, dict[str, Formula]] = {node: {} for node in flow.index_of}
         for value in self.graph.values:
-            if value.node in self.nodes and not isinstance(value, Gate):
+            if value.node in arriving and not isinstance(value, Gate):
                 routes = [arg for arg in value.args if arg in flow.index and self.graph.by_name[arg].node != value.node]
                 arriving[value.node].update((arg, flow.opened(arg)) for arg in routes)
-                if isinstance(value, Route):
-                    leaving[value.node].append(flow.opened(value.name))
-        parts = [*leaving.values(), *(found.values() for found in arriving.values())]
+        parts = [*self.leaving.values(), *(found.values() for found in arriving.values())]
         return formulas.all((formulas.count(ends, 1, 1), *(formulas.count(part, 0, 1) for part in parts)))
 
     def symmetric(self, args: tuple[Arg, ...], expr: Expr) -> Formula:
@@ -194,7 +196,7 @@ class Reader:
         `symmetric(down, up)` says it of these two names only. A route without a mirror is closed.
         """
         names = tuple(arg.value.id for arg in args if isinstance(arg.value, Name))
-        if len(names) != len(args) or len(names) not in (0, 2) or not all(map(self.is_route, names)):
+        if len(names) != len(args) or len(names) not in (0, 2) or not self.words.issuperset(names):
             help = "write `symmetric`, or `symmetric(down, up)`"
             raise Fault("RS708", "`symmetric` is of all routes, or of two names of routes", expr.span, help=help)
         hops = {one.name: hop for one in self.flow.routes if (hop := self._hop(one)) is not None}
@@ -215,10 +217,10 @@ class Reader:
 
     def _hop(self, route: Route) -> tuple[Place, Place] | None:
         """The places of the two nodes that a route joins; None for one that leaves, or joins more."""
-        ends = {self.graph.by_name[one].node for one in self.graph.readers[route.name]} & self.nodes.keys()
+        ends = self.flow.ends(route)
         if len(ends) != 1 or not route.sends:
             return None
-        source, target = (tuple(at for _, at in self.nodes[one].index) for one in (route.node, *ends))
+        source, target = (self.flow.index_of[one] for one in (route.node, *ends))
         return (source, target) if source and target else None
 
     def _mirror(self, place: Place) -> Place:
