@@ -15,7 +15,21 @@ import routespace as rs
 from routespace.cli.options import read_settings, read_size
 from tests.cli.conftest import EXAMPLES, Run
 
-COMMANDS = ("check", "format", "explain", "show", "cost", "count", "sample", "contains", "find", "draw", "run", "train")
+COMMANDS = (
+    "check",
+    "format",
+    "explain",
+    "show",
+    "cost",
+    "count",
+    "sample",
+    "contains",
+    "find",
+    "table",
+    "draw",
+    "run",
+    "train",
+)
 SPACE = EXAMPLES / "segmentation.route"
 
 
