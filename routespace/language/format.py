@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from routespace.language.one_line import LOOSEST, SIMPLE, VALUE, OneLine, mode_tail
+from routespace.language.one_line import LOOSEST, VALUE, OneLine, mode_tail
 from routespace.language.parser import parse
 from routespace.language.write_expr import ExprWriter
 from routespace.language.writer import INDENT, WIDTH, T, end_of, start_of
@@ -36,7 +36,6 @@ from routespace.space.expr import (
     Row,
     ShareDecl,
     SpaceDecl,
-    Step,
     Union,
     Walk,
     Without,
@@ -133,15 +132,13 @@ class _Declarations(ExprWriter):
                 self.put(f" except {', '.join(item.exceptions)}" if item.exceptions else "")
             case Walk():
                 self.put(f"walk {self.flat.expr(item.start)}: ")
-                self._list(item.steps, self._step)
+                self._list(item.steps, self.flat.step)
             case Row():
                 self.put("row ")
                 self._list(item.routes, self.flat.expr)
-                self.put(self._weight(item))
-            case Edge():
-                self.put(self._edge(item))
-            case Everything():
-                self.put("everything")
+                self.put(self.flat.weight(item))
+            case Edge() | Everything():
+                self.put(self.flat.part(item))
             case Union():
                 self.put("with ")
                 self._names(item.nets)
@@ -196,20 +193,8 @@ class _Declarations(ExprWriter):
                 return self.flat.expr(item, VALUE)
             case Branch():
                 return self.flat.branch(item)
-            case Walk():
-                return f"walk {self.flat.expr(item.start)}: {', '.join(map(self._step, item.steps))}"
-            case Row():
-                return f"row {self.flat.list(item.routes)}{self._weight(item)}"
-            case Edge():
-                return self._edge(item)
-            case Everything():
-                return "everything"
-            case Union():
-                return f"with {', '.join(item.nets)}"
-            case Without(part=Union(nets=nets)):
-                return f"without {', '.join(nets)}"
-            case Without():
-                return f"without {self._flat(item.part)}"
+            case Walk() | Row() | Edge() | Everything() | Union() | Without():
+                return self.flat.part(item)
         head, sign, value, tail = self._parts(item)
         return f"{head}{sign}{self.flat.expr(value, VALUE)}{tail}"
 
@@ -285,15 +270,6 @@ class _Declarations(ExprWriter):
 
     def _attribute(self, attribute: Attribute) -> str:
         return f"{attribute.name} = {self.flat.expr(attribute.value)}"
-
-    def _step(self, step: Step) -> str:
-        return step.route if step.times is None else f"{step.route}^{self.flat.expr(step.times, SIMPLE)}"
-
-    def _weight(self, row: Row) -> str:
-        return "" if row.weight is None else f" = {self.flat.expr(row.weight)}"
-
-    def _edge(self, edge: Edge) -> str:
-        return f"edge {' -> '.join(map(self.flat.expr, edge.nodes))}"
 
     def _list(self, items: Sequence[T], flat: Callable[[T], str]) -> None:
         """Items between commas, in as many lines as it takes, all beginning in one column."""

@@ -13,17 +13,25 @@ from routespace.space.expr import (
     Choice,
     ClosedRule,
     Each,
+    Edge,
+    Everything,
     Expr,
     If,
     Index,
     Items,
     Name,
+    NetPart,
     Number,
     Param,
     Pipe,
     Range,
+    Row,
+    Step,
     Sum,
     Unary,
+    Union,
+    Walk,
+    Without,
 )
 
 # How tightly an expression holds together, in the order of the grammar.
@@ -145,6 +153,30 @@ class OneLine:
 
     def arg_head(self, arg: Arg) -> str:
         return f"{arg.name} = " if arg.name else ""
+
+    def part(self, part: NetPart) -> str:
+        """A part of a net."""
+        match part:
+            case Walk():
+                return f"walk {self.expr(part.start)}: {', '.join(map(self.step, part.steps))}"
+            case Row():
+                return f"row {self.list(part.routes)}{self.weight(part)}"
+            case Edge():
+                return f"edge {' -> '.join(map(self.expr, part.nodes))}"
+            case Everything():
+                return "everything"
+            case Union():
+                return f"with {', '.join(part.nets)}"
+            case Without(part=Union(nets=nets)):
+                return f"without {', '.join(nets)}"
+            case Without():
+                return f"without {self.part(part.part)}"
+
+    def step(self, step: Step) -> str:
+        return step.route if step.times is None else f"{step.route}^{self.expr(step.times, SIMPLE)}"
+
+    def weight(self, row: Row) -> str:
+        return "" if row.weight is None else f" = {self.expr(row.weight)}"
 
     def param(self, param: Param) -> str:
         return param.name if param.default is None else f"{param.name} = {self.expr(param.default)}"
