@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import routespace as rs
-from routespace.cli import check, cost, draw, explain, find, format, nets, run, show, table, train
+from routespace.cli import check, cost, diff, draw, explain, find, format, nets, run, show, table, train
 from routespace.cli.ending import USAGE, Trouble, command
 
 app = typer.Typer(
@@ -68,6 +68,7 @@ app.command("count")(nets.count)
 app.command("sample")(nets.sample)
 app.command("contains")(nets.contains)
 app.command("find")(find.find)
+app.command("diff")(diff.diff)
 app.command("table")(table.table)
 app.command("draw")(draw.draw)
 app.command("run")(run.run)

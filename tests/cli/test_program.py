@@ -26,6 +26,7 @@ COMMANDS = (
     "contains",
     "find",
     "table",
+    "diff",
     "draw",
     "run",
     "train",
