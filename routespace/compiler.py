@@ -60,7 +60,9 @@ def compile(
     module = emit(graph, form, debug)
     policies = graph.policies
     targets = targets_of(graph)
-    starts = {f"{targets[gate.name]}.body": gate.start for gate in graph.gates if gate.start is not None}
+    starts = {
+        f"{gate.weights or targets[gate.name]}.body": gate.start for gate in graph.gates if gate.start is not None
+    }
     initialise(module, policies.init, dict(policies.init_args), starts, seed)
     module.meta["routespace"] = graph
     return module if form in ("dense", "fixed") else module.eval()
