@@ -29,7 +29,7 @@ from routespace.graph.numbers import Numbers
 from routespace.graph.places import resolve_axes
 from routespace.graph.scope import Scope
 from routespace.space.expr import Range
-from routespace.space.registry import ACTIVATIONS, OPS, Parameter
+from routespace.space.registry import ACTIVATIONS, OPS, ByMode, Parameter
 
 
 def dump(graph: RouteGraph, size: tuple[int, int] | None = None) -> str:
@@ -192,6 +192,8 @@ class _Writer:
                 in_order = in_order and parameter.kind == "flag"
             elif parameter.kind == "flag":
                 shown.append(parameter.name)
+            elif isinstance(value, ByMode):
+                shown += [f"{parameter.name} = {getattr(value, mode)} in {mode}" for mode in ("training", "inference")]
             else:
                 is_plain = in_order and (parameter.required or parameter.name == "channels")
                 shown.append(

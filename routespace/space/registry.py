@@ -43,9 +43,6 @@ class ByMode:
     training: Any
     inference: Any
 
-    def __str__(self) -> str:
-        return f"{self.training} in training, {self.inference} in inference"
-
 
 def _no_params(args: Args, channels: tuple[int, ...]) -> int:
     return 0
