@@ -203,7 +203,7 @@ def _fused(parts: list[nn.Module], fresh: bool) -> Iterator[Step]:
         yield (lambda x, sizes: F.relu_(x)) if fresh else (lambda x, sizes: F.relu(x))
 
 
-def scale_and_shift(norm: BatchNorm) -> tuple[Tensor, Tensor]:
+def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """The affine map that a batch norm is in inference, per channel."""
     assert norm.running_mean is not None and norm.running_var is not None
     scale = torch.rsqrt(norm.running_var + norm.eps)

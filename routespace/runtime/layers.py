@@ -81,9 +81,22 @@ def batchnorm(inputs: tuple[int, ...], eps: float, momentum: float, stats: str) 
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalisation. Inputs that need no gradient are laid out contiguously where a backward pass may follow:
-    torch's CPU kernel for channels-last ones writes the input's gradient without having been asked for it and crashes.
+    """Group normalisation. `stats` says over which positions its statistics run under a position gate: "all" of them,
+    or the "active" ones that the gate lets in; in training what `in_training` says, where it says something.
+
+    Inputs that need no gradient are laid out contiguously where a backward pass may follow: torch's CPU kernel for
+    channels-last ones writes the input's gradient without having been asked for it and crashes.
     """
+
+    def __init__(
+        self, groups: int, features: int, eps: float, stats: str = "all", in_training: str | None = None
+    ) -> None:
+        super().__init__(groups, features, eps)
+        self.by_mode = (stats, in_training or stats)
+
+    @property
+    def stats(self) -> str:
+        return self.by_mode[self.training]
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.contiguous() if torch.is_grad_enabled() and not x.requires_grad else x)

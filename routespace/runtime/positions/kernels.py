@@ -1,0 +1,115 @@
+"""Ways to compute a convolution at active positions."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from routespace.runtime.positions.geometry import Window
+from routespace.runtime.positions.needs import Leaf
+from routespace.runtime.positions.packed import matrix
+from routespace.runtime.positions.places import Places
+from routespace.runtime.positions.streams import Map, Rows, Stream, at, padded, patches, spread
+
+
+class Job(NamedTuple):
+    """A convolution at the positions `leaf.makes`, from a stream that holds `leaf.reads`."""
+
+    conv: nn.Conv2d
+    window: Window
+    leaf: Leaf
+    stream: Stream
+
+    @property
+    def taps(self) -> int:
+        """Multiply-adds for one channel of an output position, or the values read for it."""
+        return self.window.kernel[0] * self.window.kernel[1] * self.conv.in_channels // self.conv.groups
+
+
+class Kernel(Protocol):
+    """A way to run a job. `exact`: it computes the positions asked for and no others."""
+
+    @property
+    def exact(self) -> bool: ...
+
+    def run(self, job: Job) -> Stream:
+        """Rows at `job.leaf.makes`, or maps that are right there."""
+
+
+class Dense:
+    """The whole map."""
+
+    exact = False
+
+    def run(self, job: Job) -> Map:
+        x = spread(job.stream).data
+        conv = job.conv
+        y = F.conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+        return Map(y, own=True)
+
+
+class Gathered:
+    """What the windows read, copied side by side, times the weight as a matrix: a piece of the positions at a time."""
+
+    exact = True
+
+    def run(self, job: Job) -> Rows:
+        conv, makes = job.conv, job.leaf.makes
+        if job.window.kernel == (1, 1) and job.window.padding == (0, 0):
+            rows = at(job.stream, job.leaf.reads).data
+            out = rows.new_empty(makes.total, conv.out_channels)
+            _multiply(conv, rows.view(len(rows), 1, 1, -1), out)
+            return Rows(out, makes, own=True)
+        lines = padded(job.stream, job.leaf.reads, job.window, 0.0)
+        out = lines.new_empty(makes.total, conv.out_channels)
+        starts = makes.starts(job.window, job.leaf.reads.size)
+        piece = piece_of(lines, job.window)
+        room = lines.new_empty(min(piece, makes.total), *job.window.kernel, conv.in_channels)
+        for first in range(0, makes.total, piece):
+            part = starts[first : first + piece]
+            read = room[: len(part)]
+            patches(lines, job.window, part.reshape(-1), read)
+            _multiply(conv, read, out[first : first + piece])
+        return Rows(out, makes, own=True)
+
+
+def piece_of(lines: Tensor, window: Window) -> int:
+    """Positions whose patches are worked on at a time: as many as fit in a cache, on a GPU in memory."""
+    most = 2**29 if lines.is_cuda else 2**23
+    return max(64, most // (window.kernel[0] * window.kernel[1] * lines.shape[1] * lines.element_size()))
+
+
+def _multiply(conv: nn.Conv2d, read: Tensor, out: Tensor) -> None:
+    """`out` (k, outputs) from the patches (k, kernel rows, kernel columns, inputs) of a convolution."""
+    if conv.groups > 1:
+        y = F.conv2d(read.permute(0, 3, 1, 2), conv.weight, conv.bias, groups=conv.groups)
+        out.copy_(y.view(out.shape))
+    elif conv.bias is None:
+        torch.mm(read.view(len(read), -1), matrix(conv), out=out)
+    else:
+        torch.addmm(conv.bias, read.view(len(read), -1), matrix(conv), out=out)
+
+
+def pooled(leaf: Leaf, window: Window, stream: Stream) -> Rows:
+    """A pool at `leaf.makes`: the maximum, or the mean of the positions that exist."""
+    makes, largest = leaf.makes, not isinstance(leaf.op, nn.AvgPool2d)
+    lines = padded(stream, leaf.reads, window, float("-inf") if largest else 0.0)
+    starts = makes.starts(window, leaf.reads.size)
+    read = lines.new_empty(makes.total, window.kernel[0] * window.kernel[1], lines.shape[1])
+    patches(lines, window, starts.reshape(-1), read)
+    if largest:
+        return Rows(read.amax(1), makes, own=True)
+    return Rows(read.sum(1) / _existing(makes, window, leaf.reads)[:, None].to(read.dtype), makes, own=True)
+
+
+def _existing(makes: Places, window: Window, reads: Places) -> Tensor:
+    """How many positions (K,) of the map the window of each output covers."""
+    _, *corner = makes.corner
+    found = torch.ones_like(makes.index)
+    for first, length, k, s, p, d in zip(corner, reads.size, *window, strict=True):
+        taps = (first * s - p)[:, None] + torch.arange(k, device=first.device) * d
+        found = found * ((taps >= 0) & (taps < length)).sum(1)
+    return found
