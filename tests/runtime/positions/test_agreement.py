@@ -13,6 +13,7 @@ from routespace.runtime.layers import BatchNorm, GroupNorm, Mean
 from routespace.runtime.positions import Work, exact, measured, reference_where, run_where
 from routespace.runtime.positions.choose import DENSE
 from routespace.runtime.positions.geometry import size_after
+from routespace.runtime.positions.kernels import WHOLE
 from tests.runtime.positions.parts import SIZES, blobs, bottleneck, chain, maps, masks, stirred, trees
 
 CHOOSERS = {"exact": exact, "measured": measured, "dense": lambda job: DENSE}
@@ -83,6 +84,18 @@ def test_a_single_value_has_no_variance() -> None:
         x = 1e4 * maps(1, 3, (5, 5))
         for found in (run_where(norm, x, mask, {}), reference_where(norm, x, mask, {})):
             assert torch.equal(found[0, :, 2, 3], norm.bias)
+
+
+@pytest.mark.parametrize("density", [0.35, 0.95])
+@pytest.mark.parametrize("choose", CHOOSERS.values(), ids=CHOOSERS)
+def test_more_positions_than_are_worked_on_at_a_time(choose: object, density: float) -> None:
+    parts = [nn.Conv2d(4, 6, 3, padding=1), GroupNorm(2, 6, 1e-5, "active"), nn.Conv2d(6, 4, 1, bias=False)]
+    op = stirred(chain(*parts))
+    x, mask = maps(2, 4, (64, 63)), blobs(2, (64, 63), density)
+    assert int(mask.sum()) > WHOLE
+    with torch.no_grad():
+        wanted = reference_where(op, x, mask, {})
+        assert apart(run_where(op, x, mask, {}, choose=choose), wanted) <= 1e-5  # type: ignore[arg-type]
 
 
 def test_bfloat16() -> None:
