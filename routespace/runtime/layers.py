@@ -105,9 +105,9 @@ class GroupNorm(nn.GroupNorm):
     torch's CPU kernel for channels-last ones writes the input's gradient without having been asked for it and crashes.
     """
 
-    def __init__(self, groups: int, channels: int, eps: float, stats: ByMode) -> None:
+    def __init__(self, groups: int, channels: int, eps: float, stats: str | ByMode = "all") -> None:
         super().__init__(groups, channels, eps)
-        self.by_mode = stats
+        self.by_mode = stats if isinstance(stats, ByMode) else ByMode(stats, stats)
 
     @property
     def stats(self) -> str:
@@ -119,7 +119,7 @@ class GroupNorm(nn.GroupNorm):
 
 
 def groupnorm(inputs: tuple[int, ...], groups: int, eps: float, stats: str | ByMode) -> nn.Module:
-    return GroupNorm(groups, inputs[0], eps, stats if isinstance(stats, ByMode) else ByMode(stats, stats))
+    return GroupNorm(groups, inputs[0], eps, stats)
 
 
 def relu(inputs: tuple[int, ...]) -> nn.Module:

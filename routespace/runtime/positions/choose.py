@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
-
 from routespace.runtime.positions.kernels import Dense, Gathered, Job, Kernel
 from routespace.runtime.positions.streams import Rows
 
@@ -17,43 +15,37 @@ DENSE, GATHERED = Dense(), Gathered()
 
 
 class Rates(NamedTuple):
-    """What the gathered form costs, in multiply-adds of the dense convolution."""
+    """What both forms cost, in multiply-adds of an ungrouped dense convolution of many channels."""
 
+    dense: float
+    """A multiply-add of the dense form."""
+    read: float
+    """A value that the dense form reads for an output position and group."""
     multiply: float
-    """A multiply-add."""
+    """A multiply-add of the gathered form."""
     gather: float
-    """A value of the input copied for one output position."""
+    """A value copied for an output position."""
     move: float
     """A value of a map laid out anew."""
     call: float
-    """The call itself."""
+    """What a call of the gathered form costs beyond one of the dense form."""
 
 
-PLAIN = {
-    ("cpu", torch.float32): Rates(multiply=1.2, gather=28, move=60, call=5e6),
-    ("cpu", torch.bfloat16): Rates(multiply=1.5, gather=150, move=300, call=4e7),
-}
-"""Ungrouped convolutions, by device type and dtype; the nearest line stands for others."""
+PLAIN = Rates(dense=1.0, read=0.0, multiply=1.35, gather=28, move=60, call=2e7)
+"""Ungrouped convolutions, float32 and bfloat16: measured with `benchmarks/sparse_conv.py` on 2 cores with AVX-512."""
 
-GROUPED = Rates(multiply=12.0, gather=60, move=60, call=5e6)
-
-
-def rates_of(job: Job) -> Rates:
-    if job.conv.groups > 1:
-        return GROUPED
-    device = job.stream.data.device.type
-    low = job.stream.data.dtype in (torch.bfloat16, torch.float16)
-    return PLAIN["cpu", torch.bfloat16 if low or device != "cpu" else torch.float32]
+GROUPED = Rates(dense=1.2, read=6.5, multiply=6.5, gather=50, move=60, call=2e7)
+"""Grouped and depthwise convolutions, whose dense form waits for memory: gathering pays at few positions only."""
 
 
 def measured(job: Job) -> Kernel:
-    """The kernel that costs least, by the rates of the machine at hand."""
-    rates, conv = rates_of(job), job.conv
-    makes, reads = job.leaf.makes, job.leaf.reads
-    work = job.taps * conv.out_channels
-    gathered = makes.total * (work * rates.multiply + job.taps * conv.groups * rates.gather)
+    """The kernel that costs least by rates measured on a CPU; those of other devices are taken to be in proportion."""
+    conv, makes, reads = job.conv, job.leaf.makes, job.leaf.reads
+    rates = GROUPED if conv.groups > 1 else PLAIN
+    multiplied, copied = job.taps * conv.out_channels, job.taps * conv.groups
+    gathered = makes.total * (multiplied * rates.multiply + copied * rates.gather)
     gathered += rates.call + reads.total * conv.in_channels * rates.move
-    dense: float = makes.extent * work
+    dense = makes.extent * (multiplied * rates.dense + copied * rates.read)
     if isinstance(job.stream, Rows) and not reads.full:
         dense += reads.extent * conv.in_channels * rates.move
     return GATHERED if gathered < dense else DENSE

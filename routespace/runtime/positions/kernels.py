@@ -61,7 +61,8 @@ class Gathered:
         if job.window.kernel == (1, 1) and job.window.padding == (0, 0):
             rows = at(job.stream, job.leaf.reads).data
             out = rows.new_empty(makes.total, conv.out_channels)
-            _multiply(conv, rows.view(len(rows), 1, 1, -1), out)
+            for read, part in zip(torch.split(rows[:, None, None], WHOLE), torch.split(out, WHOLE), strict=True):
+                _multiply(conv, read, part)
             return Rows(out, makes, own=True)
         lines = padded(job.stream, job.leaf.reads, job.window, 0.0)
         out = lines.new_empty(makes.total, conv.out_channels)
@@ -77,20 +78,33 @@ class Gathered:
 
 
 def piece_of(lines: Tensor, window: Window) -> int:
-    """Positions whose patches are worked on at a time: as many as fit in a cache, on a GPU in memory."""
-    most = 2**29 if lines.is_cuda else 2**23
-    return max(64, most // (window.kernel[0] * window.kernel[1] * lines.shape[1] * lines.element_size()))
+    """Positions whose patches are worked on at a time: as many as memory holds on a GPU, a cache on a CPU."""
+    patch = window.kernel[0] * window.kernel[1] * lines.shape[1] * lines.element_size()
+    if lines.is_cuda:
+        return max(WHOLE, 2**29 // patch)
+    return WHOLE if WHOLE * patch <= 2**26 else max(64, 2**26 // patch)
+
+
+WHOLE, WIDE = 2048, 32
+"""Positions of a whole piece on a CPU, and the columns of the map it is laid out as."""
 
 
 def _multiply(conv: nn.Conv2d, read: Tensor, out: Tensor) -> None:
-    """`out` (k, outputs) from the patches (k, kernel rows, kernel columns, inputs) of a convolution."""
+    """`out` (k, outputs) from the patches (k, kernel rows, kernel columns, inputs) of a convolution.
+
+    Whole pieces on a CPU go through oneDNN, whose convolutions multiply faster than BLAS once they are compiled for a
+    shape; other counts of positions would be compiled anew for every mask.
+    """
     if conv.groups > 1:
-        y = F.conv2d(read.permute(0, 3, 1, 2), conv.weight, conv.bias, groups=conv.groups)
-        out.copy_(y.view(out.shape))
+        out.copy_(F.conv2d(read.permute(0, 3, 1, 2), conv.weight, conv.bias, groups=conv.groups).view(out.shape))
+    elif len(read) == WHOLE and not read.is_cuda:
+        image = read.view(1, WHOLE // WIDE, WIDE, -1).permute(0, 3, 1, 2)
+        y = F.conv2d(image, matrix(conv)[:, :, None, None], conv.bias)
+        out.copy_(y.permute(0, 2, 3, 1).reshape(out.shape))
     elif conv.bias is None:
-        torch.mm(read.view(len(read), -1), matrix(conv), out=out)
+        torch.mm(read.view(len(read), -1), matrix(conv).t(), out=out)
     else:
-        torch.addmm(conv.bias, read.view(len(read), -1), matrix(conv), out=out)
+        torch.addmm(conv.bias, read.view(len(read), -1), matrix(conv).t(), out=out)
 
 
 def pooled(leaf: Leaf, window: Window, stream: Stream) -> Rows:

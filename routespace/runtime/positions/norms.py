@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from routespace.runtime.fold import scale_and_shift
-from routespace.runtime.positions.streams import Map, Rows, Stream
+from routespace.runtime.positions.places import Places
+from routespace.runtime.positions.streams import Map, Rows, Stream, at, few, flat, unflat
 
 
 def batch_norm(norm: nn.BatchNorm2d, stream: Stream) -> Stream:
@@ -18,8 +19,35 @@ def batch_norm(norm: nn.BatchNorm2d, stream: Stream) -> Stream:
     return stream._replace(data=torch.addcmul(shift, stream.data, scale, out=out), own=True)
 
 
-def group_norm(norm: nn.GroupNorm, rows: Rows) -> Rows:
-    """Group normalisation, each image by the statistics of its own rows; an image without rows computes nothing."""
+def group_norm(norm: nn.GroupNorm, stream: Stream, places: Places) -> Stream:
+    """Group normalisation of each image by its positions in `places`; an image without any computes nothing."""
+    if isinstance(stream, Map) and not few(stream, places):
+        return _of_maps(norm, stream, places)
+    return _of_rows(norm, at(stream, places))
+
+
+def _of_maps(norm: nn.GroupNorm, stream: Map, places: Places) -> Map:
+    """Whole maps: rows off `places` are zeroed before they are summed, so that nothing of them counts."""
+    batch, channels, high, wide = stream.data.shape
+    values = widened(stream.data)
+    if values is stream.data and not stream.own:
+        values = values.clone(memory_format=torch.channels_last)
+    lines = flat(values).index_fill_(0, places.others, 0.0)
+    images, groups = lines.view(batch, -1, channels), (batch, norm.num_groups, -1)
+    count = torch.tensor(places.counts, device=lines.device).clamp_min(1)[:, None] * (channels // norm.num_groups)
+    width = channels // norm.num_groups
+    images -= (images.sum(1).view(groups).sum(2) / count).repeat_interleave(width, 1)[:, None]
+    lines.index_fill_(0, places.others, 0.0)
+    power = images.square().sum(1).view(groups).sum(2) / count
+    scale = torch.rsqrt(power + norm.eps).repeat_interleave(width, 1)[:, None]
+    if norm.weight is None:
+        images *= scale
+    else:
+        torch.addcmul(norm.bias.to(lines.dtype), images, (scale * norm.weight).to(lines.dtype), out=images)
+    return Map(unflat(lines.to(stream.data.dtype), batch, (high, wide)), own=True)
+
+
+def _of_rows(norm: nn.GroupNorm, rows: Rows) -> Rows:
     data, places, _ = rows
     images = torch.split(data, places.counts)
     found = [_normalised(norm, image, rows.own) for image in images if len(image)]

@@ -20,7 +20,7 @@ _kept: WeakKeyDictionary[nn.Conv2d, _Kept] = WeakKeyDictionary()
 
 
 def matrix(conv: nn.Conv2d) -> Tensor:
-    """The weight of an ungrouped convolution as (kernel rows · kernel columns · inputs, outputs)."""
+    """The weight of an ungrouped convolution as (outputs, kernel rows · kernel columns · inputs)."""
     weight = conv.weight
     version = 0 if weight.is_inference() else weight._version
     kept = _kept.get(conv)
@@ -32,6 +32,6 @@ def matrix(conv: nn.Conv2d) -> Tensor:
         or weight.is_inference()
     ):
         with torch.inference_mode(False):
-            found = weight.detach().permute(2, 3, 1, 0).reshape(-1, conv.out_channels).contiguous()
+            found = weight.detach().permute(0, 2, 3, 1).reshape(conv.out_channels, -1).contiguous()
         kept = _kept[conv] = _Kept(weight, weight.data_ptr(), version, found)
     return kept.matrix

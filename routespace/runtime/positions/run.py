@@ -116,7 +116,7 @@ class _Call:
             return self.choose(job).run(job)
         if isinstance(op, nn.GroupNorm):
             if statistics(op) == "active" and not leaf.makes.full:
-                return group_norm(op, at(stream, leaf.makes))
+                return group_norm(op, stream, leaf.makes)
             return Map(op(spread(stream).data), own=True)
         if isinstance(op, (ResizeTo, ResizeBy)):
             return Map(op(spread(stream).data, self.sizes), own=False)
