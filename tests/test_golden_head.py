@@ -113,3 +113,10 @@ def test_counts_of_the_paper() -> None:
         graph = rs.build(rs.load(SPEC, depth=depth))
         assert count_parameters(graph).total == depth * 1_193_733
         assert 2 * bounds(graph, (800, 1344)).most / 2**30 == pytest.approx(published, abs=0.005)
+
+
+@pytest.mark.parametrize(("depth", "parameters", "published"), [(4, 9_745_794, 198.58), (8, 19_295_658, 397.17)])
+def test_counts_of_the_detector(depth: int, parameters: int, published: float) -> None:
+    graph = rs.build(rs.load(SPEC.with_name("fcos_dynamic_head.route"), depth=depth))
+    assert count_parameters(graph).total == parameters
+    assert bounds(graph, (800, 1344)).most / 2**30 == pytest.approx(published, abs=0.005)

@@ -136,6 +136,8 @@ def price(row: Row, convention: Convention) -> Price:
     elif row.part == "cell":
         if row.entry and not convention.entry_cell:
             expected = hard = executed = 0.0
+    elif not convention.fixed:
+        expected = hard = executed = 0.0
     elif not convention.fixed_in_expected:
         expected = 0.0
     return Price(expected, hard, executed, always)

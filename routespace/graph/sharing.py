@@ -27,15 +27,16 @@ class Sharing:
             labels = zip(declared.axes, place.index, strict=True)
             kept = [scope.axis(axis, declared.span).label(index) for axis, index in labels if axis not in axes]
             self.common[place.name] = ".".join(["shared", *([declared.name] if declared.name else []), *kept])
+        self.outputs = {f"outputs.{one.name}": one.index for one in scope.outputs if not axes.isdisjoint(one.index)}
+        self.axes = axes
         self.first: dict[str, tuple[list[Leaf], Span | None]] = {}
 
     def weights(self, draft: Draft, op: Op) -> str:
         """What the weights of a value are kept under, "" where they are its own; `Fault` RS407 where they differ."""
-        common = self.common.get(draft.node)
+        name = self._name(draft)
         learned = [leaf for leaf in leaves(op) if _has_weights(leaf)]
-        if common is None or not learned:
+        if not name or not learned:
             return ""
-        name = f"{common}.{draft.name[len(draft.node) + 1 :]}"
         known, span = self.first.setdefault(name, (learned, draft.span))
         if known != learned:
             different = next((two for one, two in zip(known, learned, strict=False) if one != two), learned[-1])
@@ -47,6 +48,18 @@ class Sharing:
                 help="leave the axis that they differ on out of `share across(…)`",
             )
         return name
+
+    def _name(self, draft: Draft) -> str:
+        """What a value is called without the indices of the shared axes, "" where it stands on none."""
+        within = draft.name[len(draft.node) + 1 :]
+        if draft.node in self.common:
+            return f"{self.common[draft.node]}.{within}"
+        index = self.outputs.get(draft.node)
+        if index is None:
+            return ""
+        labels = within.split(".")
+        kept = [label for axis, label in zip(index, labels, strict=False) if axis not in self.axes]
+        return ".".join(["shared", draft.node, *kept, *labels[len(index) :]])
 
 
 def _has_weights(leaf: Leaf) -> bool:

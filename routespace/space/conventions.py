@@ -14,8 +14,9 @@ class Convention:
 
     The price of a row is `macs + norm·(norm) + activation·(activation) + pool·(pool) + resize·(resize)`.
     `routes_to_outputs`: whether a route that only outputs read is charged. `gates`, `gates_in_expected`: whether
-    gates are charged at all, and in the expected cost; `every_gate`: run or not. `fixed_in_expected`: whether work
-    outside nodes (stem, decoder) is in the expected cost. `entry_cell`, `entry_gate`: whether the nodes fed by no
+    gates are charged at all, and in the expected cost; `every_gate`: run or not. `fixed`,
+    `fixed_in_expected`: whether work that no gate decides over (stem, decoder) is charged at all, and in the expected
+    cost. `entry_cell`, `entry_gate`: whether the nodes fed by no
     route are charged for their cells and gates. `padded`: sizes as if every window were padded to keep its size.
     `square_outputs`: the ops that outputs are made by are priced on a map as wide as it is high (a released slip).
     `open_above`: a weight counts as open in the hard cost above this. Of routes decided per position: `twice` names
@@ -34,6 +35,7 @@ class Convention:
     gates: bool = True
     gates_in_expected: bool = True
     every_gate: bool = False
+    fixed: bool = True
     fixed_in_expected: bool = True
     entry_cell: bool = True
     entry_gate: bool = True
@@ -109,7 +111,7 @@ convention(
         norm=1.0,
         gates=False,
         gates_in_expected=False,
-        fixed_in_expected=False,
+        fixed=False,
         twice=frozenset({"depthwise"}),
         unread=True,
         local_norms=True,
