@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 from torch import fx, nn
@@ -331,7 +332,7 @@ def factory(name: str | Callable[..., Any]) -> Callable[..., Any]:
 
 
 def targets_of(graph: RouteGraph) -> dict[str, str]:
-    """Module path of every value: its name, made safe against names that `nn.Module` and this file use themselves.
+    """Module path of every value: its name, made safe against names that Python, `nn.Module` and this file use.
 
     A value whose name begins other names (`x` beside `x.1`) stands below its own: `x.value`. A fixed net keeps the
     paths of its space.
@@ -349,7 +350,7 @@ def targets_of(graph: RouteGraph) -> dict[str, str]:
 
 
 def _safe(part: str) -> str:
-    return f"{part}_" if part in (BEGIN, REPORT) or hasattr(_PLAIN, part) else part
+    return f"{part}_" if part in (BEGIN, REPORT) or iskeyword(part) or hasattr(_PLAIN, part) else part
 
 
 def _class_name(name: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -13,7 +14,8 @@ from routespace.runtime.dense import Atoms
 from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
 from routespace.runtime.maps import decided
-from routespace.runtime.positions import Work, reference_where, run_where
+from routespace.runtime.positions import Work, exact, measured, reference_where, run_where
+from routespace.runtime.positions.choose import Chooser
 from routespace.runtime.positions.geometry import leaves
 from routespace.runtime.rows import Piece, Rows
 from routespace.runtime.sparse import Decision, wanting
@@ -102,6 +104,7 @@ class Route(nn.Module):
         super().__init__()
         self.op, self.index = op, index
         self.units: tuple[int | None, ...] = ()
+        self.choose: Chooser = measured
 
     def forward(self, frame: Frame, source: Rows, decision: MapDecision) -> Rows:
         takers = decision.takers[self.index]
@@ -117,7 +120,22 @@ class Route(nn.Module):
                 frame.share(unit, images, None)
             return Piece(reference_where(self.op, value, mask, frame.sizes, gain), piece.images)
         work = Work(len(images))
-        made = run_where(self.op, value, mask, frame.sizes, gain, work=work)
+        made = run_where(self.op, value, mask, frame.sizes, gain, choose=self.choose, work=work)
         for leaf, unit in zip(leaves(self.op), self.units, strict=True):
             frame.share(unit, images, work.of(leaf))
         return Piece(made, piece.images)
+
+
+@contextmanager
+def exactly(module: nn.Module) -> Iterator[nn.Module]:
+    """Within the block, a sparse module computes no position that no open one needs, not even where the whole map would
+    be faster."""
+    routes = [part for part in module.modules() if isinstance(part, Route)]
+    before = [route.choose for route in routes]
+    try:
+        for route in routes:
+            route.choose = exact
+        yield module
+    finally:
+        for route, choose in zip(routes, before, strict=True):
+            route.choose = choose
