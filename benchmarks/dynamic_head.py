@@ -63,9 +63,7 @@ def main() -> None:
         level: torch.randn(1, 256, *size).contiguous(memory_format=torch.channels_last)
         for level, size in levels.items()
     }
-    print(
-        f"torch {torch.__version__}, {args.threads} threads, {args.size}, depth {args.depth}, allocator {args.allocator}"
-    )
+    print(f"torch {torch.__version__}, {args.threads} threads, {args.size}, depth {args.depth}, {args.allocator}")
     print(f"{'density':>8}{'dense ms':>10}{'sparse ms':>11}{'/ dense':>9}{'MACs run':>10}")
     for density in DENSITIES:
         gates = held(rs.graph_of(sparse), levels, density)
