@@ -16,8 +16,28 @@ from routespace.runtime.activations import margin
 from routespace.runtime.control import Control
 from routespace.runtime.dense import Atoms, Decision, Flow, both, needed
 from routespace.runtime.frame import Frame
+from routespace.runtime.layers import MaxPool, Mean, ResizeBy, ResizeTo, Sizes
 from routespace.runtime.positions import reference_where
+from routespace.runtime.positions.geometry import POINTWISE, leaves
 from routespace.runtime.tree import run
+
+
+def is_skippable(op: nn.Module) -> bool:
+    """Whether what every leaf of `op` demands of its input is known here. Of other ops, registered from outside, whole
+    maps are made and selected."""
+    return all(isinstance(leaf, _KNOWN) for leaf in leaves(op))
+
+
+_KNOWN = (nn.Conv2d, MaxPool, nn.AvgPool2d, nn.GroupNorm, Mean, ResizeTo, ResizeBy, *POINTWISE)
+
+
+def selected(op: nn.Module, targets: bool, x: Tensor, mask: Tensor, sizes: Sizes, gain: Tensor) -> Tensor:
+    """`gain`·op(x) of whole maps where `mask`, zero elsewhere; with gradients."""
+    if is_skippable(op):
+        return reference_where(op, x, mask, sizes, gain)
+    there = mask.flatten(1).any(1).view(-1, 1, 1, 1)
+    made = run(op, torch.where(there, x, 0.0), sizes, targets)
+    return torch.where(mask, made * torch.where(mask, gain, 0.0).to(made.dtype), 0.0)
 
 
 class MapDecision(NamedTuple):
@@ -93,11 +113,11 @@ class Route(nn.Module):
         zeros: tuple[bool, bool],
     ) -> None:
         super().__init__()
-        self.op, self.index = op, index
+        self.op, self.targets, self.index = op, targets, index
 
     def forward(self, frame: Frame, source: Flow, decision: MapDecision) -> Flow:
         present = both(source.present, decision.reached)
         assert present is not None
         mask = decision.open[:, self.index, None] & present.view(-1, 1, 1, 1)
         gain = decision.weights[:, self.index, None]
-        return Flow(reference_where(self.op, source.value, mask, frame.sizes, gain), present)
+        return Flow(selected(self.op, self.targets, source.value, mask, frame.sizes, gain), present)

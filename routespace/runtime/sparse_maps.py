@@ -13,8 +13,8 @@ from routespace.runtime.control import Control
 from routespace.runtime.dense import Atoms
 from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
-from routespace.runtime.maps import decided
-from routespace.runtime.positions import Work, exact, measured, reference_where, run_where
+from routespace.runtime.maps import decided, is_skippable, selected
+from routespace.runtime.positions import Work, exact, measured, run_where
 from routespace.runtime.positions.choose import Chooser
 from routespace.runtime.positions.geometry import leaves
 from routespace.runtime.rows import Piece, Rows
@@ -102,7 +102,8 @@ class Route(nn.Module):
         zeros: tuple[bool, bool],
     ) -> None:
         super().__init__()
-        self.op, self.index = op, index
+        self.op, self.targets, self.index = op, targets, index
+        self.skips = is_skippable(self.op)
         self.units: tuple[int | None, ...] = ()
         self.choose: Chooser = measured
 
@@ -115,10 +116,10 @@ class Route(nn.Module):
         images = list(piece.images)
         value = piece.value.expand(len(images), -1, -1, -1) if piece.blank else piece.value
         mask, gain = decision.open[images, self.index, None], decision.weights[images, self.index, None]
-        if torch.is_grad_enabled() or self.training:
+        if torch.is_grad_enabled() or self.training or not self.skips:
             for unit in self.units:
                 frame.share(unit, images, None)
-            return Piece(reference_where(self.op, value, mask, frame.sizes, gain), piece.images)
+            return Piece(selected(self.op, self.targets, value, mask, frame.sizes, gain), piece.images)
         work = Work(len(images))
         made = run_where(self.op, value, mask, frame.sizes, gain, choose=self.choose, work=work)
         for leaf, unit in zip(leaves(self.op), self.units, strict=True):

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from routespace.runtime.layers import MaxPool, Mean, ResizeBy, ResizeTo, Scale, Sizes, resample
+from routespace.runtime.layers import Learned, MaxPool, Mean, ResizeBy, ResizeTo, Scale, Sizes, resample
 from routespace.runtime.tree import BesideOp, ChainOp
 
 Size = tuple[int, int]
 
-POINTWISE = (nn.Identity, nn.ReLU, nn.SiLU, nn.GELU, nn.Sigmoid, nn.Tanh, Scale, nn.BatchNorm2d)
+POINTWISE = (nn.Identity, nn.ReLU, nn.SiLU, nn.GELU, nn.Sigmoid, nn.Tanh, Scale, Learned, nn.BatchNorm2d)
 """Ops whose output at a position depends on that position alone (norms: with the statistics of inference)."""
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import routespace as rs
+from routespace.space import registry as rs_registry
 
 OPS = (
     "conv(3) | groupnorm(2, stats = active) | relu | conv(3) | groupnorm(2, stats = active)",
@@ -166,3 +167,41 @@ def test_an_all_shut_gate_calls_nothing() -> None:
     with torch.no_grad():
         cost = module(torch.randn(1, 3, 64, 64, dtype=torch.float64)).routing.cost.under("macs")
     assert not calls and float(cost.executed) == float(cost.hard)
+
+
+def test_a_net_of_open_positions_is_the_space_held_open() -> None:
+    text = TEXT.format(activation="geretanh", inner="conv(3, bias)", other=OPS[0], arriving=ARRIVING[2], live="by_node")
+    modules = forms(text, 1, 0.0)
+    graph = rs.graph_of(modules["dense"])
+    weights = {gate.node: dict.fromkeys(gate.routes, 0.5) for gate in graph.gates}
+    for gate in graph.gates:
+        weights[gate.node].update(dict.fromkeys(gate.routes, 0.5))
+    net = rs.compile(rs.build(rs.loads(text)), form="fixed", net=weights).double().eval()
+    own = modules["dense"].state_dict()
+    net.load_state_dict({name: own[name] for name in net.state_dict()}, strict=True)
+    images = torch.randn(2, 3, 64, 70, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad(), rs.forcing(modules["sparse"], weights):
+        wanted, found = modules["sparse"](images), net(images)
+    assert all(error(found.output[key], output) < 1e-9 for key, output in wanted.output.items())
+
+
+def test_an_op_registered_from_outside_runs_behind_a_gate_per_position() -> None:
+    rs.op("flipped")(lambda inputs: Flipped())
+    try:
+        text = TEXT.format(
+            activation="geretanh", inner="conv(3) | flipped", other="flipped", arriving=ARRIVING[2], live="by_node"
+        )
+        modules = forms(text, 3, -0.5)
+        images = torch.randn(2, 3, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+        with torch.no_grad():
+            wanted, found = modules["dense"](images), modules["sparse"](images)
+        assert all(error(found.output[key], output) < 1e-9 for key, output in wanted.output.items())
+        cost = found.routing.cost.under("macs")
+        assert bool((cost.executed >= cost.hard - 1e-6).all())
+    finally:
+        rs_registry.OPS.remove("flipped")
+
+
+class Flipped(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flip(3)
