@@ -85,7 +85,8 @@ class GroupNorm(nn.GroupNorm):
     or the "active" ones that the gate lets in; in training what `in_training` says, where it says something.
 
     Inputs that need no gradient are laid out contiguously where a backward pass may follow: torch's CPU kernel for
-    channels-last ones writes the input's gradient without having been asked for it and crashes.
+    channels-last ones writes the input's gradient without having been asked for it and crashes. A single value has
+    variance 0.
     """
 
     def __init__(
@@ -99,7 +100,8 @@ class GroupNorm(nn.GroupNorm):
         return self.by_mode[self.training]
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.contiguous() if torch.is_grad_enabled() and not x.requires_grad else x)
+        x = x.contiguous() if torch.is_grad_enabled() and not x.requires_grad else x
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
 def groupnorm(inputs: tuple[int, ...], groups: int, eps: float) -> nn.Module:

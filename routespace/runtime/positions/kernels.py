@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -29,52 +30,37 @@ class Job(NamedTuple):
         return self.window.kernel[0] * self.window.kernel[1] * self.conv.in_channels // self.conv.groups
 
 
-class Kernel(Protocol):
-    """A way to run a job. `exact`: it computes the positions asked for and no others."""
-
-    @property
-    def exact(self) -> bool: ...
-
-    def run(self, job: Job) -> Stream:
-        """Rows at `job.leaf.makes`, or maps that are right there."""
+Kernel: TypeAlias = Callable[[Job], Stream]
+"""A way to run a job: gives rows at `job.leaf.makes`, or whole maps that are right there and may be written into."""
 
 
-class Dense:
+def dense(job: Job) -> Map:
     """The whole map."""
-
-    exact = False
-
-    def run(self, job: Job) -> Map:
-        x = spread(job.stream).data
-        conv = job.conv
-        y = F.conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
-        return Map(y, own=True)
+    conv, x = job.conv, spread(job.stream).data
+    return Map(F.conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups), own=True)
 
 
-class Gathered:
-    """What the windows read, copied side by side, times the weight as a matrix: a piece of the positions at a time."""
-
-    exact = True
-
-    def run(self, job: Job) -> Rows:
-        conv, makes = job.conv, job.leaf.makes
-        if job.window.kernel == (1, 1) and job.window.padding == (0, 0):
-            rows = at(job.stream, job.leaf.reads).data
-            out = rows.new_empty(makes.total, conv.out_channels)
-            for read, part in zip(torch.split(rows[:, None, None], WHOLE), torch.split(out, WHOLE), strict=True):
-                _multiply(conv, read, part)
-            return Rows(out, makes, own=True)
-        lines = padded(job.stream, job.leaf.reads, job.window, 0.0)
-        out = lines.new_empty(makes.total, conv.out_channels)
-        starts = makes.starts(job.window, job.leaf.reads.size)
-        piece = piece_of(lines, job.window)
-        room = lines.new_empty(min(piece, makes.total), *job.window.kernel, conv.in_channels)
-        for first in range(0, makes.total, piece):
-            part = starts[first : first + piece]
-            read = room[: len(part)]
-            patches(lines, job.window, part.reshape(-1), read)
-            _multiply(conv, read, out[first : first + piece])
+def gathered(job: Job) -> Rows:
+    """The positions asked for and no others: what their windows read is copied side by side, a piece of the positions
+    at a time, and multiplied by the weight as a matrix.
+    """
+    conv, makes, reads = job.conv, job.leaf.makes, job.leaf.reads
+    out = job.stream.data.new_empty(makes.total, conv.out_channels)
+    if job.window.kernel == (1, 1) and job.window.padding == (0, 0):
+        rows = at(job.stream, reads).data[:, None, None]
+        for read, part in zip(torch.split(rows, WHOLE), torch.split(out, WHOLE), strict=True):
+            _multiply(conv, read, part)
         return Rows(out, makes, own=True)
+    lines = padded(job.stream, reads, job.window, 0.0)
+    starts = makes.starts(job.window, reads.size)
+    piece = piece_of(lines, job.window)
+    room = lines.new_empty(min(piece, makes.total), *job.window.kernel, conv.in_channels)
+    for first in range(0, makes.total, piece):
+        part = starts[first : first + piece]
+        read = room[: len(part)]
+        patches(lines, job.window, part.reshape(-1), read)
+        _multiply(conv, read, out[first : first + piece])
+    return Rows(out, makes, own=True)
 
 
 def piece_of(lines: Tensor, window: Window) -> int:

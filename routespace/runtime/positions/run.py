@@ -35,13 +35,17 @@ def run_where(
     image from the positions of their input that are computed; those with "all" from its whole map. What is not needed
     is not read: it may be infinite or NaN. `choose` picks the kernel of each convolution (`exact` computes no position
     that is not needed), `work` takes note of the positions that leaves computed. The result is a tensor of its own,
-    channels-last.
+    channels-last; under autocast it is of the weights' type, in which everything runs.
 
     Raises InputError where the arguments do not fit, TypeError where a leaf of the op declares no demand, RuntimeError
     where gradients are enabled or batch norms are in training: `reference_where` is for that.
     """
     if torch.is_grad_enabled():
         raise RuntimeError("positions are skipped in inference only; enter torch.no_grad() or use reference_where")
+    if torch.is_autocast_enabled(x.device.type):
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.to(next(op.parameters(), x).dtype)
+            return run_where(op, x, mask, sizes, gain, choose=choose, work=work)
     if any(isinstance(leaf, nn.BatchNorm2d) and leaf.training for leaf in leaves(op)):
         raise RuntimeError("a batch norm in training takes its statistics from a batch; use reference_where")
     check(op, x, mask, sizes, gain)
@@ -113,7 +117,7 @@ class _Call:
         if isinstance(op, nn.Conv2d):
             assert window is not None
             job = Job(op, window, leaf, stream)
-            return self.choose(job).run(job)
+            return self.choose(job)(job)
         if isinstance(op, nn.GroupNorm):
             if statistics(op) == "active" and not leaf.makes.full:
                 return group_norm(op, stream, leaf.makes)
