@@ -12,11 +12,17 @@ from routespace.runtime.errors import InputError
 from routespace.runtime.layers import BatchNorm, GroupNorm, Mean
 from routespace.runtime.positions import Work, exact, measured, reference_where, run_where
 from routespace.runtime.positions.geometry import size_after
-from routespace.runtime.positions.kernels import WHOLE, dense
+from routespace.runtime.positions.kernels import WHOLE, dense, gathered
 from tests.runtime.positions.parts import SIZES, blobs, bottleneck, chain, maps, masks, stirred, trees
 
-CHOOSERS = {"exact": exact, "measured": measured, "dense": lambda job: dense}
-"""Every form of a convolution, wherever it may be chosen."""
+CHOOSERS = {
+    "exact": exact,
+    "measured": measured,
+    "dense": lambda job: dense,
+    "small dense": lambda job: dense if job.conv.kernel_size == (1, 1) else gathered,
+    "large dense": lambda job: gathered if job.conv.kernel_size == (1, 1) else dense,
+}
+"""Every form of a convolution, wherever it may be chosen, and mixtures of them."""
 
 
 def apart(found: Tensor, wanted: Tensor) -> float:
