@@ -49,18 +49,15 @@ def run_where(
     if any(isinstance(leaf, nn.BatchNorm2d) and leaf.training for leaf in leaves(op)):
         raise RuntimeError("a batch norm in training takes its statistics from a batch; use reference_where")
     check(op, x, mask, sizes, gain)
-    running = list(range(x.shape[0]))
-    if len(running) > 1:
-        running = mask.flatten(1).any(1).nonzero().view(-1).tolist()
-    elif running and not mask.any():
-        running = []
+    wanted = Places(mask)
+    running = [image for image, count in enumerate(wanted.counts) if count]
     call = _Call(sizes, choose, work, running)
     if len(running) == x.shape[0] > 0:
-        return call.run(op, x, mask, gain)
+        return call.run(op, x, wanted, gain)
     size = size_after(op, (x.shape[2], x.shape[3]), sizes)
     whole = x.new_zeros(x.shape[0], *size, channels_after(op, x.shape[1])).permute(0, 3, 1, 2)
     if running:
-        some = call.run(op, _images(x, running), mask[running], None if gain is None else gain[running])
+        some = call.run(op, _images(x, running), Places(mask[running]), None if gain is None else gain[running])
         for place, image in enumerate(running):
             whole[image] = some[place]
     return whole
@@ -76,8 +73,7 @@ class _Call:
     def __init__(self, sizes: Sizes, choose: Chooser, work: Work | None, images: list[int]) -> None:
         self.sizes, self.choose, self.work, self.images = sizes, choose, work, images
 
-    def run(self, op: nn.Module, x: Tensor, mask: Tensor, gain: Tensor | None) -> Tensor:
-        wanted = Places(mask)
+    def run(self, op: nn.Module, x: Tensor, wanted: Places, gain: Tensor | None) -> Tensor:
         found = need(op, (x.shape[2], x.shape[3]), wanted, self.sizes)
         stream = self.step(found, Map(x.contiguous(memory_format=torch.channels_last), own=False))
         return _closed(stream, wanted, gain)
