@@ -32,7 +32,7 @@ class Rates(NamedTuple):
 PLAIN = Rates(dense=1.0, read=0.0, multiply=1.35, gather=28, move=60, call=2e7)
 """Ungrouped convolutions, float32 and bfloat16: measured with `benchmarks/sparse_conv.py` on 2 cores with AVX-512."""
 
-GROUPED = Rates(dense=1.2, read=6.5, multiply=6.5, gather=50, move=60, call=2e7)
+GROUPED = Rates(dense=1.2, read=6.5, multiply=6.5, gather=50, move=60, call=6e7)
 """Grouped and depthwise convolutions, whose dense form waits for memory: gathering pays at few positions only."""
 
 
