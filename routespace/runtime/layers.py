@@ -101,8 +101,10 @@ def batchnorm(inputs: tuple[int, ...], eps: float, momentum: float, stats: str) 
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalisation. Inputs that need no gradient are laid out contiguously where a backward pass may follow:
-    torch's CPU kernel for channels-last ones writes the input's gradient without having been asked for it and crashes.
+    """Group normalisation; a single value has variance 0.
+
+    Inputs that need no gradient are laid out contiguously where a backward pass may follow: torch's CPU kernel for
+    channels-last ones writes the input's gradient without having been asked for it and crashes.
     """
 
     def __init__(self, groups: int, channels: int, eps: float, stats: str | ByMode = "all") -> None:
@@ -115,7 +117,8 @@ class GroupNorm(nn.GroupNorm):
         return str(self.by_mode.training if self.training else self.by_mode.inference)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.contiguous() if torch.is_grad_enabled() and not x.requires_grad else x)
+        x = x.contiguous() if torch.is_grad_enabled() and not x.requires_grad else x
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
 def groupnorm(inputs: tuple[int, ...], groups: int, eps: float, stats: str | ByMode) -> nn.Module:

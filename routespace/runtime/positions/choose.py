@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from routespace.runtime.positions.kernels import Dense, Gathered, Job, Kernel
+from routespace.runtime.positions.kernels import Job, Kernel, dense, gathered
 from routespace.runtime.positions.streams import Rows
 
-Chooser = Callable[[Job], Kernel]
-"""Says which kernel runs a job."""
-
-DENSE, GATHERED = Dense(), Gathered()
+Chooser: TypeAlias = Callable[[Job], Kernel]
+"""Says which kernel runs a job. One that knows of a native kernel returns that where it applies."""
 
 
 class Rates(NamedTuple):
@@ -34,7 +32,7 @@ class Rates(NamedTuple):
 PLAIN = Rates(dense=1.0, read=0.0, multiply=1.35, gather=28, move=60, call=2e7)
 """Ungrouped convolutions, float32 and bfloat16: measured with `benchmarks/sparse_conv.py` on 2 cores with AVX-512."""
 
-GROUPED = Rates(dense=1.2, read=6.5, multiply=6.5, gather=50, move=60, call=2e7)
+GROUPED = Rates(dense=1.2, read=6.5, multiply=6.5, gather=50, move=60, call=6e7)
 """Grouped and depthwise convolutions, whose dense form waits for memory: gathering pays at few positions only."""
 
 
@@ -43,14 +41,14 @@ def measured(job: Job) -> Kernel:
     conv, makes, reads = job.conv, job.leaf.makes, job.leaf.reads
     rates = GROUPED if conv.groups > 1 else PLAIN
     multiplied, copied = job.taps * conv.out_channels, job.taps * conv.groups
-    gathered = makes.total * (multiplied * rates.multiply + copied * rates.gather)
-    gathered += rates.call + reads.total * conv.in_channels * rates.move
-    dense = makes.extent * (multiplied * rates.dense + copied * rates.read)
+    few = makes.total * (multiplied * rates.multiply + copied * rates.gather)
+    few += rates.call + reads.total * conv.in_channels * rates.move
+    whole = makes.extent * (multiplied * rates.dense + copied * rates.read)
     if isinstance(job.stream, Rows) and not reads.full:
-        dense += reads.extent * conv.in_channels * rates.move
-    return GATHERED if gathered < dense else DENSE
+        whole += reads.extent * conv.in_channels * rates.move
+    return gathered if few < whole else dense
 
 
 def exact(job: Job) -> Kernel:
     """The kernel that computes the positions asked for and no others."""
-    return GATHERED
+    return gathered

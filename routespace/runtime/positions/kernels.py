@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -29,64 +30,57 @@ class Job(NamedTuple):
         return self.window.kernel[0] * self.window.kernel[1] * self.conv.in_channels // self.conv.groups
 
 
-class Kernel(Protocol):
-    """A way to run a job. `exact`: it computes the positions asked for and no others."""
-
-    @property
-    def exact(self) -> bool: ...
-
-    def run(self, job: Job) -> Stream:
-        """Rows at `job.leaf.makes`, or maps that are right there."""
+Kernel: TypeAlias = Callable[[Job], Stream]
+"""A way to run a job: gives rows at `job.leaf.makes`, or whole maps that are right there and may be written into."""
 
 
-class Dense:
+def dense(job: Job) -> Map:
     """The whole map."""
-
-    exact = False
-
-    def run(self, job: Job) -> Map:
-        x = spread(job.stream).data
-        conv = job.conv
-        y = F.conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
-        return Map(y, own=True)
+    conv, x = job.conv, spread(job.stream).data
+    return Map(F.conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups), own=True)
 
 
-class Gathered:
-    """What the windows read, copied side by side, times the weight as a matrix: a piece of the positions at a time."""
-
-    exact = True
-
-    def run(self, job: Job) -> Rows:
-        conv, makes = job.conv, job.leaf.makes
-        if job.window.kernel == (1, 1) and job.window.padding == (0, 0):
-            rows = at(job.stream, job.leaf.reads).data
-            out = rows.new_empty(makes.total, conv.out_channels)
-            for read, part in zip(torch.split(rows[:, None, None], WHOLE), torch.split(out, WHOLE), strict=True):
-                _multiply(conv, read, part)
-            return Rows(out, makes, own=True)
-        lines = padded(job.stream, job.leaf.reads, job.window, 0.0)
-        out = lines.new_empty(makes.total, conv.out_channels)
-        starts = makes.starts(job.window, job.leaf.reads.size)
-        piece = piece_of(lines, job.window)
-        room = lines.new_empty(min(piece, makes.total), *job.window.kernel, conv.in_channels)
-        for first in range(0, makes.total, piece):
-            part = starts[first : first + piece]
-            read = room[: len(part)]
-            patches(lines, job.window, part.reshape(-1), read)
-            _multiply(conv, read, out[first : first + piece])
+def gathered(job: Job) -> Rows:
+    """The positions asked for and no others: what their windows read is copied side by side, a piece of the positions
+    at a time, and multiplied by the weight as a matrix.
+    """
+    conv, makes, reads = job.conv, job.leaf.makes, job.leaf.reads
+    out = job.stream.data.new_empty(makes.total, conv.out_channels)
+    if job.window.kernel == (1, 1) and job.window.padding == (0, 0):
+        rows = at(job.stream, reads).data[:, None, None]
+        for piece in pieces(makes.total, rows[:1]):
+            _multiply(conv, rows[piece], out[piece])
         return Rows(out, makes, own=True)
+    lines = padded(job.stream, reads, job.window, 0.0)
+    starts = makes.starts(job.window, reads.size)
+    patch = lines.new_empty(1, *job.window.kernel, conv.in_channels)
+    room: Tensor | None = None
+    for piece in pieces(makes.total, patch):
+        part = starts[piece]
+        room = patch.new_empty(len(part), *patch.shape[1:]) if room is None else room
+        read = room[: len(part)]
+        patches(lines, job.window, part.reshape(-1), read)
+        _multiply(conv, read, out[piece])
+    return Rows(out, makes, own=True)
 
 
-def piece_of(lines: Tensor, window: Window) -> int:
-    """Positions whose patches are worked on at a time: as many as memory holds on a GPU, a cache on a CPU."""
-    patch = window.kernel[0] * window.kernel[1] * lines.shape[1] * lines.element_size()
-    if lines.is_cuda:
-        return max(WHOLE, 2**29 // patch)
-    return WHOLE if WHOLE * patch <= 2**26 else max(64, 2**26 // patch)
+WHOLE, WIDE = (2048, 1024, 512), 32
+"""Positions of whole pieces on a CPU, and the columns of the map they are laid out as."""
 
 
-WHOLE, WIDE = 2048, 32
-"""Positions of a whole piece on a CPU, and the columns of the map it is laid out as."""
+def pieces(total: int, patch: Tensor) -> Iterator[slice]:
+    """Pieces of `total` positions to be worked on at a time, the largest first: as many as memory holds on a GPU; on a
+    CPU whole ones as far as they go and as a cache holds them, and then the rest.
+    """
+    size = patch.numel() * patch.element_size()
+    lengths = (max(1, 2**29 // size),) if patch.is_cuda else [k for k in WHOLE if k * size <= 2**26] or (64,)
+    first = 0
+    for length in lengths:
+        while total - first >= length:
+            yield slice(first, first + length)
+            first += length
+    if first < total:
+        yield slice(first, total)
 
 
 def _multiply(conv: nn.Conv2d, read: Tensor, out: Tensor) -> None:
@@ -97,8 +91,8 @@ def _multiply(conv: nn.Conv2d, read: Tensor, out: Tensor) -> None:
     """
     if conv.groups > 1:
         out.copy_(F.conv2d(read.permute(0, 3, 1, 2), conv.weight, conv.bias, groups=conv.groups).view(out.shape))
-    elif len(read) == WHOLE and not read.is_cuda:
-        image = read.view(1, WHOLE // WIDE, WIDE, -1).permute(0, 3, 1, 2)
+    elif len(read) in WHOLE and not read.is_cuda:
+        image = read.view(1, len(read) // WIDE, WIDE, -1).permute(0, 3, 1, 2)
         y = F.conv2d(image, matrix(conv)[:, :, None, None], conv.bias)
         out.copy_(y.permute(0, 2, 3, 1).reshape(out.shape))
     elif conv.bias is None:

@@ -27,24 +27,26 @@ def group_norm(norm: nn.GroupNorm, stream: Stream, places: Places) -> Stream:
 
 
 def _of_maps(norm: nn.GroupNorm, stream: Map, places: Places) -> Map:
-    """Whole maps: rows off `places` are zeroed before they are summed, so that nothing of them counts."""
-    batch, channels, high, wide = stream.data.shape
+    """Whole maps, normalised by torch with zeros off `places`, and then set right for how few positions there are."""
+    batch, channels, *size = stream.data.shape
     values = widened(stream.data)
     if values is stream.data and not stream.own:
         values = values.clone(memory_format=torch.channels_last)
-    lines = flat(values).index_fill_(0, places.others, 0.0)
-    images, groups = lines.view(batch, -1, channels), (batch, norm.num_groups, -1)
-    count = torch.tensor(places.counts, device=lines.device).clamp_min(1)[:, None] * (channels // norm.num_groups)
-    width = channels // norm.num_groups
-    images -= (images.sum(1).view(groups).sum(2) / count).repeat_interleave(width, 1)[:, None]
-    lines.index_fill_(0, places.others, 0.0)
-    power = images.square().sum(1).view(groups).sum(2) / count
-    scale = torch.rsqrt(power + norm.eps).repeat_interleave(width, 1)[:, None]
-    if norm.weight is None:
-        images *= scale
-    else:
-        torch.addcmul(norm.bias.to(lines.dtype), images, (scale * norm.weight).to(lines.dtype), out=images)
-    return Map(unflat(lines.to(stream.data.dtype), batch, (high, wide)), own=True)
+    flat(values).index_fill_(0, places.others, 0.0)
+    values = values.contiguous() if values.is_cuda else values
+    area, groups = size[0] * size[1], norm.num_groups
+    made, mean, scale = torch.native_group_norm(values, None, None, batch, channels, area, groups, norm.eps)
+    share = area / torch.tensor(places.counts, device=mean.device, dtype=mean.dtype).clamp_min(1)[:, None]
+    power = share * (scale.pow(-2) - norm.eps + mean.square()) - (share * mean).square()
+    rescale = torch.rsqrt(power.clamp_min(0) + norm.eps)
+    factor, shift = (
+        one.repeat_interleave(channels // groups, 1)[:, None] for one in (rescale / scale, (1 - share) * mean * rescale)
+    )
+    if norm.weight is not None:
+        factor, shift = factor * norm.weight, torch.addcmul(norm.bias, shift, norm.weight)
+    lines = flat(made).view(batch, area, channels)
+    torch.addcmul(shift.to(lines.dtype), lines, factor.to(lines.dtype), out=lines)
+    return Map(unflat(lines.view(-1, channels).to(stream.data.dtype), batch, (size[0], size[1])), own=True)
 
 
 def _of_rows(norm: nn.GroupNorm, rows: Rows) -> Rows:

@@ -35,28 +35,29 @@ def run_where(
     image from the positions of their input that are computed; those with "all" from its whole map. What is not needed
     is not read: it may be infinite or NaN. `choose` picks the kernel of each convolution (`exact` computes no position
     that is not needed), `work` takes note of the positions that leaves computed. The result is a tensor of its own,
-    channels-last.
+    channels-last; under autocast it is of the weights' type, in which everything runs.
 
     Raises InputError where the arguments do not fit, TypeError where a leaf of the op declares no demand, RuntimeError
     where gradients are enabled or batch norms are in training: `reference_where` is for that.
     """
     if torch.is_grad_enabled():
         raise RuntimeError("positions are skipped in inference only; enter torch.no_grad() or use reference_where")
+    if torch.is_autocast_enabled(x.device.type):
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.to(next(op.parameters(), x).dtype)
+            return run_where(op, x, mask, sizes, gain, choose=choose, work=work)
     if any(isinstance(leaf, nn.BatchNorm2d) and leaf.training for leaf in leaves(op)):
         raise RuntimeError("a batch norm in training takes its statistics from a batch; use reference_where")
     check(op, x, mask, sizes, gain)
-    running = list(range(x.shape[0]))
-    if len(running) > 1:
-        running = mask.flatten(1).any(1).nonzero().view(-1).tolist()
-    elif running and not mask.any():
-        running = []
+    wanted = Places(mask)
+    running = [image for image, count in enumerate(wanted.counts) if count]
     call = _Call(sizes, choose, work, running)
     if len(running) == x.shape[0] > 0:
-        return call.run(op, x, mask, gain)
+        return call.run(op, x, wanted, gain)
     size = size_after(op, (x.shape[2], x.shape[3]), sizes)
     whole = x.new_zeros(x.shape[0], *size, channels_after(op, x.shape[1])).permute(0, 3, 1, 2)
     if running:
-        some = call.run(op, _images(x, running), mask[running], None if gain is None else gain[running])
+        some = call.run(op, _images(x, running), Places(mask[running]), None if gain is None else gain[running])
         for place, image in enumerate(running):
             whole[image] = some[place]
     return whole
@@ -72,8 +73,7 @@ class _Call:
     def __init__(self, sizes: Sizes, choose: Chooser, work: Work | None, images: list[int]) -> None:
         self.sizes, self.choose, self.work, self.images = sizes, choose, work, images
 
-    def run(self, op: nn.Module, x: Tensor, mask: Tensor, gain: Tensor | None) -> Tensor:
-        wanted = Places(mask)
+    def run(self, op: nn.Module, x: Tensor, wanted: Places, gain: Tensor | None) -> Tensor:
         found = need(op, (x.shape[2], x.shape[3]), wanted, self.sizes)
         stream = self.step(found, Map(x.contiguous(memory_format=torch.channels_last), own=False))
         return _closed(stream, wanted, gain)
@@ -113,7 +113,7 @@ class _Call:
         if isinstance(op, nn.Conv2d):
             assert window is not None
             job = Job(op, window, leaf, stream)
-            return self.choose(job).run(job)
+            return self.choose(job)(job)
         if isinstance(op, nn.GroupNorm):
             if statistics(op) == "active" and not leaf.makes.full:
                 return group_norm(op, stream, leaf.makes)

@@ -39,13 +39,13 @@ def unflat(rows: Tensor, batch: int, size: Size) -> Tensor:
     return rows.view(batch, *size, rows.shape[1]).permute(0, 3, 1, 2)
 
 
-FEW = 0.4
-"""Density up to which gathering active positions costs less than going over a whole map."""
+FEW_SHARE, FEW = 0.4, 1024
+"""The share of a map, and the number, of active positions up to which gathering them costs less than going over it."""
 
 
 def few(stream: Stream, places: Places) -> bool:
     """Whether the stream is a whole map of which `places` are a small part."""
-    return isinstance(stream, Map) and places.total <= FEW * places.extent
+    return isinstance(stream, Map) and places.total <= max(FEW_SHARE * places.extent, FEW)
 
 
 def at(stream: Stream, places: Places) -> Rows:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from routespace.runtime.errors import InputError
 from routespace.runtime.layers import BatchNorm, GroupNorm, Mean
-from routespace.runtime.positions import Work, exact, measured, reference_where, run_where
-from routespace.runtime.positions.choose import DENSE
+from routespace.runtime.positions import Work, exact, measured, reference_where, run_where, streams
 from routespace.runtime.positions.geometry import size_after
-from routespace.runtime.positions.kernels import WHOLE
+from routespace.runtime.positions.kernels import WHOLE, dense, gathered
 from tests.runtime.positions.parts import SIZES, blobs, bottleneck, chain, maps, masks, stirred, trees
 
-CHOOSERS = {"exact": exact, "measured": measured, "dense": lambda job: DENSE}
-"""Every form of a convolution, wherever it may be chosen."""
+CHOOSERS = {
+    "exact": exact,
+    "measured": measured,
+    "dense": lambda job: dense,
+    "small dense": lambda job: dense if job.conv.kernel_size == (1, 1) else gathered,
+    "large dense": lambda job: gathered if job.conv.kernel_size == (1, 1) else dense,
+}
+"""Every form of a convolution, wherever it may be chosen, and mixtures of them."""
+
+
+@pytest.fixture(autouse=True)
+def small_maps_count_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done to whole maps only where they are large is done to the small ones here too."""
+    monkeypatch.setattr(streams, "FEW", 0)
 
 
 def apart(found: Tensor, wanted: Tensor) -> float:
@@ -28,7 +39,10 @@ def apart(found: Tensor, wanted: Tensor) -> float:
     return ((found - wanted).abs().max() / wanted.abs().max().clamp_min(1e-3)).item()
 
 
-@settings(max_examples=150, deadline=None)
+STILL = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@settings(STILL, max_examples=150)
 @given(st.data())
 def test_any_tree_under_any_mask(data: st.DataObject) -> None:
     op = data.draw(trees())
@@ -76,6 +90,20 @@ def test_what_is_not_needed_may_be_anything(choose: object, density: float) -> N
         assert apart(run_where(op, spoilt, mask, {}, gain, choose=choose), wanted) <= 1e-5  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("density", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("choose", CHOOSERS.values(), ids=CHOOSERS)
+def test_statistics_far_from_zero(choose: object, density: float) -> None:
+    conv = stirred(nn.Conv2d(4, 4, 1))
+    assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+    torch.nn.init.constant_(conv.bias, 20.0)
+    op = chain(conv, stirred(GroupNorm(2, 4, 1e-5, "active")))
+    x, mask = maps(2, 4, (15, 18)), blobs(2, (15, 18), density)
+    with torch.no_grad():
+        wanted = reference_where(op.double(), x.double(), mask, {}).float()
+        found = run_where(op.float(), x, mask, {}, choose=choose)  # type: ignore[arg-type]
+    assert apart(found, wanted) <= 1e-4
+
+
 def test_a_single_value_has_no_variance() -> None:
     norm = stirred(GroupNorm(3, 3, 1e-5, "active"))
     mask = torch.zeros(1, 1, 5, 5, dtype=torch.bool)
@@ -92,15 +120,16 @@ def test_more_positions_than_are_worked_on_at_a_time(choose: object, density: fl
     parts = [nn.Conv2d(4, 6, 3, padding=1), GroupNorm(2, 6, 1e-5, "active"), nn.Conv2d(6, 4, 1, bias=False)]
     op = stirred(chain(*parts))
     x, mask = maps(2, 4, (64, 63)), blobs(2, (64, 63), density)
-    assert int(mask.sum()) > WHOLE
+    assert int(mask.sum()) > WHOLE[0]
     with torch.no_grad():
         wanted = reference_where(op, x, mask, {})
         assert apart(run_where(op, x, mask, {}, choose=choose), wanted) <= 1e-5  # type: ignore[arg-type]
 
 
-def test_bfloat16() -> None:
+@pytest.mark.parametrize("density", [0.2, 0.8])
+def test_bfloat16(density: float) -> None:
     op = stirred(bottleneck(16)).bfloat16()
-    x, mask = maps(2, 16, (20, 20)).bfloat16(), blobs(2, (20, 20), 0.2)
+    x, mask = maps(2, 16, (20, 20)).bfloat16(), blobs(2, (20, 20), density)
     with torch.no_grad():
         wanted = reference_where(op.double(), x.double(), mask, {}).bfloat16()
         op.bfloat16()
@@ -108,7 +137,26 @@ def test_bfloat16() -> None:
             assert apart(run_where(op, x, mask, {}, choose=choose), wanted) <= 0.04
 
 
-@settings(max_examples=30, deadline=None)
+@pytest.mark.parametrize("stats", ["all", "active"])
+def test_a_map_of_one_position(stats: str) -> None:
+    op = stirred(bottleneck(4, stats, groups=4))
+    x, mask = maps(1, 4, (1, 1)), torch.ones(1, 1, 1, 1, dtype=torch.bool)
+    with torch.no_grad():
+        for found in (run_where(op, x, mask, {}), reference_where(op, x, mask, {})):
+            assert torch.allclose(found.flatten(), op.parts()[-1].bias, atol=1e-4)  # type: ignore[arg-type]
+
+
+def test_autocast_runs_in_the_type_of_the_weights() -> None:
+    op = stirred(bottleneck(8))
+    x, mask = maps(1, 8, (9, 9)), blobs(1, (9, 9), 0.3)
+    with torch.no_grad():
+        wanted = run_where(op, x, mask, {})
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(run_where(op, x, mask, {}), wanted)
+            assert apart(run_where(op, x.bfloat16(), mask, {}), wanted) <= 0.04
+
+
+@settings(STILL, max_examples=30)
 @given(st.data())
 def test_images_do_not_depend_on_one_another(data: st.DataObject) -> None:
     op = data.draw(trees())
