@@ -138,7 +138,7 @@ class _Emitter:
             return op_module(op)
         whole = op if isinstance(op, (Chain, Beside)) else Chain((op,))
         module, targets = op_module(whole)
-        target = ".".join([*(_safe(part) for part in weights.split(".")), child])
+        target = f"{shared_target(weights)}.{child}"
         if target not in self.owners:
             self.owners[target] = op_module(whole)[0]
         borrow(module, self.owners[target])
@@ -347,6 +347,11 @@ def targets_of(graph: RouteGraph) -> dict[str, str]:
             path[-1] += "_"
         targets[name] = ".".join(path)
     return targets
+
+
+def shared_target(weights: str) -> str:
+    """Module path of weights that are shared under a name."""
+    return ".".join(_safe(part) for part in weights.split("."))
 
 
 def _safe(part: str) -> str:

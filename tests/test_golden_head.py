@@ -120,3 +120,20 @@ def test_counts_of_the_detector(depth: int, parameters: int, published: float) -
     graph = rs.build(rs.load(SPEC.with_name("fcos_dynamic_head.route"), depth=depth))
     assert count_parameters(graph).total == parameters
     assert bounds(graph, (800, 1344)).most / 2**30 == pytest.approx(published, abs=0.005)
+
+
+def test_the_head_of_a_detector_runs_in_every_form() -> None:
+    space = rs.load(SPEC.with_name("fcos_dynamic_head.route"), depth=1, width=32, classes=4)
+    outputs = {}
+    state = rs.compile(space).state_dict()
+    for form in ("dense", "sparse", "export"):
+        module = rs.compile(space, form=form).eval()  # type: ignore[arg-type]
+        module.load_state_dict(state, strict=True)
+        with torch.no_grad():
+            outputs[form] = module(pyramid()).output
+    assert set(outputs["dense"]) == {
+        *(f"{kind}.{level}" for kind in ("logits", "centerness") for level in LEVELS),
+        *(f"boxes.place{place}" for place in range(5)),
+    }
+    for form in ("sparse", "export"):
+        assert all(error(outputs[form][key], one) < 1e-4 for key, one in outputs["dense"].items())

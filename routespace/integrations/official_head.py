@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor, nn
 
 from routespace.compiler import graph_of
+from routespace.emit import shared_target
 from routespace.graph.ir import Apply, Gate, Route, RouteGraph
 from routespace.runtime.weights import load_strictly
 
@@ -39,7 +40,7 @@ def dynamic_head_names(graph: RouteGraph) -> Iterator[tuple[str, str]]:
         seen.add(value.weights)
         _, layer, *stream = value.weights.split(".")
         at = int(layer.removeprefix("layer"))
-        yield from _entries(value.weights, ".".join(stream), at)
+        yield from _entries(shared_target(value.weights), ".".join(stream), at)
 
 
 def _entries(own: str, stream: str, layer: int) -> Iterator[tuple[str, str]]:
