@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from routespace.runtime.control import forcing, freeze, replaying
     from routespace.runtime.errors import GateError, InputError, WeightsError
     from routespace.runtime.result import Cost, Outcome, Routing
+    from routespace.runtime.sparse_maps import exactly
     from routespace.space.conventions import Convention, convention
     from routespace.space.model import Space
     from routespace.space.registry import Parameter, activation, budget, merge, op
@@ -45,6 +46,7 @@ _HOMES = {
     "build": "routespace.graph.build",
     "compile": "routespace.compiler",
     "convention": "routespace.space.conventions",
+    "exactly": "routespace.runtime.sparse_maps",
     "forcing": "routespace.runtime.control",
     "format": "routespace.language.format",
     "freeze": "routespace.runtime.control",
@@ -75,6 +77,7 @@ __all__ = [
     "build",
     "compile",
     "convention",
+    "exactly",
     "example",
     "forcing",
     "format",

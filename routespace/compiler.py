@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from torch import fx, nn
 
-from routespace.emit import emit, targets_of
+from routespace.emit import emit, shared_target, targets_of
 from routespace.graph.build import build
 from routespace.graph.ir import RouteGraph
 from routespace.graph.nets import Held, Weights, hold
@@ -60,7 +60,11 @@ def compile(
     module = emit(graph, form, debug)
     policies = graph.policies
     targets = targets_of(graph)
-    starts = {f"{targets[gate.name]}.body": gate.start for gate in graph.gates if gate.start is not None}
+    starts = {
+        f"{shared_target(gate.weights) if gate.weights else targets[gate.name]}.body": gate.start
+        for gate in graph.gates
+        if gate.start is not None
+    }
     initialise(module, policies.init, dict(policies.init_args), starts, seed)
     module.meta["routespace"] = graph
     return module if form in ("dense", "fixed") else module.eval()

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any
 
 from torch import fx, nn
 
+from routespace.graph.demands import demands
 from routespace.graph.fault import Fault
-from routespace.graph.infer import infer
+from routespace.graph.infer import Sizes, image_size, infer
 from routespace.graph.ir import (
     Apply,
     Atom,
+    Beside,
     Chain,
     Gate,
     Guard,
@@ -24,17 +27,16 @@ from routespace.graph.ir import (
     Output,
     Route,
     RouteGraph,
-    Value,
     Zero,
 )
-from routespace.graph.ledger import ledger, price
-from routespace.runtime import dense, export, fixed, sparse
+from routespace.graph.ledger import Row, is_per_position, ledger, price
+from routespace.runtime import dense, export, fixed, maps, sparse, sparse_maps
 from routespace.runtime.errors import InputError
-from routespace.runtime.frame import Begin, Size
-from routespace.runtime.meter import Meter, Unit
+from routespace.runtime.frame import Begin, BeginPyramid, Size
+from routespace.runtime.meter import Meter, PriceList, Unit
 from routespace.runtime.report import Report
-from routespace.runtime.tree import BesideOp, ChainOp
-from routespace.space.conventions import CONVENTIONS
+from routespace.runtime.tree import BesideOp, ChainOp, borrow
+from routespace.space.conventions import CONVENTIONS, Convention
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 from routespace.space.shape import Stride
 
@@ -43,45 +45,59 @@ PROBE = (256, 256)
 _PLAIN = nn.Module()
 
 FORMS = {"dense": dense, "sparse": sparse, "export": export, "fixed": fixed}
+MAPS = {"dense": maps, "sparse": sparse_maps, "export": maps}
+"""Gates per position and their routes, by form."""
 
 
 def emit(graph: RouteGraph, form: str, debug: bool = False) -> fx.GraphModule:
     """A graph module that runs `graph` in `form`; `graph` has been through the passes of that form."""
-    return _Emitter(graph, FORMS[form], debug).run()
+    return _Emitter(graph, FORMS[form], MAPS.get(form), debug).run()
 
 
 class _Emitter:
-    def __init__(self, graph: RouteGraph, family: Any, debug: bool) -> None:
-        self.graph, self.family, self.debug = graph, family, debug
+    def __init__(self, graph: RouteGraph, family: Any, maps: Any, debug: bool) -> None:
+        self.graph, self.family, self.maps, self.debug = graph, family, maps, debug
         self.root = nn.Module()
         self.targets = targets_of(graph)
         self.fx = fx.Graph()
         self.nodes: dict[str, fx.Node] = {}
         self.gates = [gate.name for gate in graph.gates]
-        self.working = [value for value in graph.values if isinstance(value, (Apply, Gate, Route))]
-        self.units = {value.name: place for place, value in enumerate(self.working)}
+        self.places = {name: place for place, name in enumerate(self.gates)}
+        self.rows = ledger(graph, PROBE)
+        self.units = {row.value: place for place, row in enumerate(self.rows)}
+        self.owners: dict[str, nn.Module] = {}
         policies = graph.policies
         self.always = (policies.live_inference == "always", policies.live_training == "always")
         self.zeros = (policies.live_inference != "by_route", policies.live_training != "by_route")
 
     def run(self) -> fx.GraphModule:
-        source = next(value for value in self.graph.values if isinstance(value, Input))
-        self.images = self.fx.placeholder("images")
+        inputs = [value for value in self.graph.values if isinstance(value, Input)]
+        source = inputs[0]
+        name, _, label = source.name.partition(".")
+        self.images = self.fx.placeholder(name if label else "images")
         graph = self.graph
 
-        def sizes_of(size: Size) -> tuple[dict[Stride, Size], dict[str, Size]]:
+        def sizes_of(size: Sizes) -> tuple[dict[Stride, Size], dict[str, Size]]:
             try:
                 found = infer(graph, size)
                 return found.sizes, {name: (shape.height, shape.width) for name, shape in found.shapes.items()}
             except Fault as fault:
-                raise InputError(f"images of {size[0]}x{size[1]} do not fit the space: {fault.message}") from None
+                height, width = image_size(graph, size)
+                raise InputError(f"images of {height}x{width} do not fit the space: {fault.message}") from None
 
-        self.begin = Begin(source.name, source.channels, graph.smallest, sizes_of)
+        self.begin: Begin | BeginPyramid
+        if label:
+            levels = [(one.name, one.name.partition(".")[2], one.channels, one.stride) for one in inputs]
+            self.begin = BeginPyramid(name, levels, sizes_of)
+        else:
+            self.begin = Begin(source.name, source.channels, graph.smallest, sizes_of)
         self.frame = self.place(BEGIN, self.begin, self.images)
         for value in graph.values:
             getattr(self, f"_{type(value).__name__.lower()}")(value)
         self.fx.output(self._report())
         module = fx.GraphModule(self.root, self.fx, class_name=_class_name(graph.name))
+        for target, owner in self.owners.items():
+            module.add_submodule(target, owner)
         module.graph.lint()
         self.begin.like = tuple(module.parameters())[:1]
         return module
@@ -111,13 +127,30 @@ class _Emitter:
         return tuple((gates.index(atom.gate), atom.index) for atom in guard), [self.nodes[gate] for gate in gates]
 
     def _input(self, value: Input) -> None:
-        self.call(value.name, self.family.Source(), self.frame)
+        self.call(value.name, self.family.Source(value.name), self.frame)
 
     def _zero(self, value: Zero) -> None:
         self.call(value.name, self.family.Blank(value.channels, value.name), self.frame)
 
+    def op(self, op: Op, weights: str, child: str) -> tuple[nn.Module, bool]:
+        """The torch module of an op; where weights are shared, one that borrows them from their owner."""
+        if not weights:
+            return op_module(op)
+        whole = op if isinstance(op, (Chain, Beside)) else Chain((op,))
+        module, targets = op_module(whole)
+        target = f"{shared_target(weights)}.{child}"
+        if target not in self.owners:
+            self.owners[target] = op_module(whole)[0]
+        borrow(module, self.owners[target])
+        return module, targets
+
+    def leaf_units(self, route: Route) -> tuple[int | None, ...]:
+        """For each leaf of a route that is decided per position, its place in the ledger; None where it is free."""
+        places = {row.name: place for place, row in enumerate(self.rows)}
+        return tuple(places.get(f"{route.name}:{leaf}") for leaf, _ in enumerate(demands(route.op)))
+
     def _apply(self, value: Apply) -> None:
-        op, targets = op_module(value.op)
+        op, targets = self.op(value.op, value.weights, "op")
         args = [self.nodes[arg] for arg in value.args]
         if isinstance(value.op, Leaf) and OPS[value.op.entry].variadic:
             leaf = self.family.Gather(op, targets, coupling(value.op), self.widths(value.args))
@@ -152,18 +185,27 @@ class _Emitter:
         self.call(value.name, leaf, self.frame, *(self.nodes[arg] for arg in value.args))
 
     def _gate(self, value: Gate) -> None:
-        body, targets = op_module(value.body)
+        body, targets = self.op(value.body, value.weights, "body")
         activation = factory(ACTIVATIONS[value.activation].factory)(**dict(value.activation_args))
-        leaf = self.family.Gate(body, targets, activation, value.routes, value.below, coupling(value.body) is not None)
+        make = self.maps.Gate if value.granularity == "position" else self.family.Gate
+        leaf = make(body, targets, activation, value.routes, value.below, coupling(value.body) is not None)
         leaf.node = value.node
+        if value.granularity == "position":
+            leaf.name = value.name
         atoms, decisions = self.guard(value.guard)
         leaf.atoms = atoms
         self.call(value.name, leaf, self.frame, self.nodes[value.args[0]], *decisions)
 
     def _route(self, value: Route) -> None:
-        op, targets = op_module(value.op)
+        if not self.graph.readers[value.name]:
+            return
+        op, targets = self.op(value.op, value.weights, "op")
         zeros = self.zeros if value.sends else (False, False)
-        leaf = self.family.Route(op, targets, coupling(value.op), value.index, value.closed is not None, zeros)
+        per_position = is_per_position(self.graph, value)
+        make = self.maps.Route if per_position else self.family.Route
+        leaf = make(op, targets, coupling(value.op), value.index, value.closed is not None, zeros)
+        if hasattr(leaf, "units"):
+            leaf.units = self.leaf_units(value)
         readers = [self.graph.by_name[name] for name in self.graph.readers[value.name]]
         if hasattr(leaf, "summed"):
             leaf.summed = len(readers) == 1 and isinstance(readers[0], Merge) and readers[0].kind == "sum"
@@ -182,12 +224,13 @@ class _Emitter:
     def _report(self) -> fx.Node:
         graph = self.graph
         watched: list[str] = []
-        units = [self._unit(value, watched) for value in self.working]
+        units = [self._unit(row, watched) for row in self.rows]
         meter = Meter(units, [len(gate.routes) for gate in graph.gates], price_list(graph), graph.policies.cost)
         outputs = [value for value in graph.values if isinstance(value, Output)]
         keys = [value.key for value in outputs]
         gates = [(gate.node, gate.routes) for gate in graph.gates]
-        report = Report(meter, keys, gates, len(watched), self.family.tally, self.family.presence, self.debug)
+        mapped = {place for place, gate in enumerate(graph.gates) if gate.granularity == "position"}
+        report = Report(meter, keys, gates, len(watched), self.family.tally, self.family.presence, self.debug, mapped)
         return self.place(
             REPORT,
             report,
@@ -197,8 +240,9 @@ class _Emitter:
             *(self.nodes[name] for name in watched),
         )
 
-    def _unit(self, value: Value, watched: list[str]) -> Unit:
-        places = {name: place for place, name in enumerate(self.gates)}
+    def _unit(self, row: Row, watched: list[str]) -> Unit:
+        places = self.places
+        value = self.graph.by_name[row.value]
         if isinstance(value, Gate):
             return Unit(value.name, None, gate=places[value.name])
         assert isinstance(value, (Apply, Route))
@@ -209,6 +253,16 @@ class _Emitter:
             if source not in watched:
                 watched.append(source)
             present = watched.index(source)
+        if row.position is not None:
+            assert isinstance(value, Route)
+            return Unit(
+                row.name,
+                None,
+                present=present,
+                route=(places[value.gate], value.index),
+                after=row.position,
+                sent=row.sent,
+            )
         coded = None if atoms is None else tuple((places[atom.gate], atom.index) for atom in atoms)
         return Unit(value.name, coded, present=present)
 
@@ -226,20 +280,22 @@ class _Emitter:
         return value.name
 
 
-def price_list(
-    graph: RouteGraph,
-) -> Callable[[Size, str], tuple[list[float], list[float], list[float], list[bool], float]]:
+def price_list(graph: RouteGraph) -> PriceList:
     """Prices of a graph's working values, in order, for an image size and a convention."""
 
-    def prices(size: Size, name: str) -> tuple[list[float], list[float], list[float], list[bool], float]:
+    def prices(
+        size: Sizes, name: str
+    ) -> tuple[list[float], list[float], list[float], list[bool], list[int], Convention]:
         convention = CONVENTIONS[name]
-        found = [price(row, convention) for row in ledger(graph, size)]
+        rows = ledger(graph, size)
+        found = [price(row, convention) for row in rows]
         return (
             [one.expected for one in found],
             [one.hard for one in found],
             [one.executed for one in found],
             [one.always_hard for one in found],
-            convention.open_above,
+            [row.positions for row in rows],
+            convention,
         )
 
     return prices
@@ -276,7 +332,7 @@ def factory(name: str | Callable[..., Any]) -> Callable[..., Any]:
 
 
 def targets_of(graph: RouteGraph) -> dict[str, str]:
-    """Module path of every value: its name, made safe against names that `nn.Module` and this file use themselves.
+    """Module path of every value: its name, made safe against names that Python, `nn.Module` and this file use.
 
     A value whose name begins other names (`x` beside `x.1`) stands below its own: `x.value`. A fixed net keeps the
     paths of its space.
@@ -293,8 +349,13 @@ def targets_of(graph: RouteGraph) -> dict[str, str]:
     return targets
 
 
+def shared_target(weights: str) -> str:
+    """Module path of weights that are shared under a name."""
+    return ".".join(_safe(part) for part in weights.split("."))
+
+
 def _safe(part: str) -> str:
-    return f"{part}_" if part in (BEGIN, REPORT) or hasattr(_PLAIN, part) else part
+    return f"{part}_" if part in (BEGIN, REPORT) or iskeyword(part) or hasattr(_PLAIN, part) else part
 
 
 def _class_name(name: str) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from routespace.cli.pricing import NodeCost, Pricing
 
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+BINARY_PREFIXES = ((2.0**30, "Gi"), (2.0**20, "Mi"), (2.0**10, "Ki"), (1.0, ""))
 
 
 @command
@@ -112,7 +113,8 @@ def _totals(found: Pricing, factor: float, unit: str) -> list[tuple[str, str, st
 
 
 def _unit(found: Pricing) -> tuple[float, str]:
-    factor, prefix = next((one for one in PREFIXES if found.maximum >= one[0]), PREFIXES[-1])
+    prefixes = BINARY_PREFIXES if found.convention.binary else PREFIXES
+    factor, prefix = next((one for one in prefixes if found.maximum >= one[0]), prefixes[-1])
     return factor, f"{prefix}{found.convention.unit}"
 
 

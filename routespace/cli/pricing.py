@@ -99,10 +99,10 @@ def _nodes(
     parameters = count_parameters(graph).by_value
     found: dict[str, NodeCost] = {}
     for row in ledger(graph, size):
-        if kept is not None and row.name not in kept:
+        if kept is not None and row.value not in kept:
             continue
         node, column = found.get(row.node, NodeCost(row.node)), columns[row.part]
         charged = getattr(node, column) + price(row, convention).hard
-        found[row.node] = replace(node, parameters=node.parameters + parameters[row.name], **{column: charged})
+        found[row.node] = replace(node, parameters=node.parameters + parameters.pop(row.value, 0), **{column: charged})
     order = [*(node.name for node in graph.nodes), *found]
     return tuple(found[name] for name in dict.fromkeys(order) if name in found)

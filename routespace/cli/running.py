@@ -116,6 +116,9 @@ class Runner:
             title = f"{path.name}, {_spent(float(outcome.routing.cost.executed), graph)}"
             self.draw(self.out / name, pixels, self.logits(outcome), grid_of(graph, weights, title))
             _write_weights(self.out / f"{name}.json", weights)
+            maps = _maps(outcome)
+            if maps:
+                _draw_maps(self.out / f"{name}.gates.png", maps, pixels, title)
         flat = [weight for routes in weights.values() for weight in routes.values()]
         cost = outcome.routing.cost
         return Report(
@@ -124,11 +127,11 @@ class Runner:
         )  # fmt: skip
 
     def weights(self, outcome: Outcome) -> Weights:
-        """The route that the one image took, or that the net prescribes."""
+        """The route that the one image took, or that the net prescribes; of a gate per position the mean weight."""
         if self.model.net is not None:
             return net_weights(self.model.graph, hold(self.model.graph, self.model.net))
         return {
-            node: {route: float(weight[0]) for route, weight in routes.items()}
+            node: {route: float(weight[0].mean()) for route, weight in routes.items()}
             for node, routes in outcome.routing.weights.items()
         }
 
@@ -211,6 +214,24 @@ def _draw_scene(path: Path, pixels: NDArray[np.float32], prediction: NDArray[Any
 
     image = pixels if pixels.shape[0] == 3 else np.repeat(pixels, 3, 0)
     save_figure(scene_figure(image, prediction, replace(grid, title=""), title=grid.title), path)
+
+
+def _maps(outcome: Outcome) -> list[tuple[str, NDArray[np.float32]]]:
+    """Maps of the gates that decide per position, by node and route."""
+    return [
+        (f"{node} {route}", weight[0].float().cpu().numpy())
+        for node, routes in outcome.routing.weights.items()
+        for route, weight in routes.items()
+        if weight.dim() == 3
+    ]
+
+
+def _draw_maps(
+    path: Path, maps: list[tuple[str, NDArray[np.float32]]], pixels: NDArray[np.float32], title: str
+) -> None:
+    from routespace.draw.figures import heat_figure, save_figure
+
+    save_figure(heat_figure(maps, pixels if pixels.shape[0] == 3 else np.repeat(pixels, 3, 0), title=title), path)
 
 
 def _write_weights(path: Path, weights: Weights) -> None:

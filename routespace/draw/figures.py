@@ -74,6 +74,34 @@ def scene_figure(
     return figure
 
 
+def heat_figure(
+    maps: Sequence[tuple[str, NDArray[Any]]], image: NDArray[Any] | None = None, *, columns: int = 4, title: str = ""
+) -> Figure:
+    """Maps of gates per position, each named and (h, w) in [0, 1], over the image (3, H, W) they belong to.
+
+    After Figure 4 of Song et al., NeurIPS 2020. What was not reached (NaN) is left clear.
+    """
+    columns = max(1, min(columns, len(maps)))
+    rows = -(-len(maps) // columns)
+    width, height = 2.3 * columns + 0.1, 1.9 * rows + 0.4
+    figure = new_figure(width, height)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    shown = None if image is None else np.clip(np.moveaxis(np.asarray(image, dtype=np.float64), 0, -1), 0.0, 1.0)
+    extent = (0.0, 1.0, 0.0, 1.0) if shown is None else (0.0, float(shown.shape[1]), float(shown.shape[0]), 0.0)
+    for place, (name, weights) in enumerate(maps):
+        row, column = divmod(place, columns)
+        left, bottom = (2.3 * column + 0.1) / width, 1 - (1.9 * (row + 1) + 0.25) / height
+        axes = figure.add_axes((left, bottom, 2.2 / width, 1.55 / height))
+        axes.set_axis_off()
+        axes.set_title(name, fontsize=8)
+        if shown is not None:
+            axes.imshow(shown.mean(-1), cmap="gray", extent=extent)
+        kept = np.ma.masked_invalid(weights)
+        alpha = 1.0 if shown is None else 0.6
+        axes.imshow(kept, cmap="inferno", vmin=0.0, vmax=1.0, alpha=alpha, extent=extent, aspect="auto")
+    return figure
+
+
 def overlay(image: NDArray[Any], labels: NDArray[Any], strength: float = 0.65) -> NDArray[np.float64]:
     """Image (H, W, 3) tinted with the colour of each pixel's class; class 0 and labels beyond the table stay as is."""
     count = 20

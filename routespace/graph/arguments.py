@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -9,7 +10,7 @@ from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.fault import Fault, head_of
 from routespace.graph.numbers import Env, Numbers
 from routespace.space.expr import Arg, Expr, Name
-from routespace.space.registry import Parameter
+from routespace.space.registry import ByMode, Parameter
 from routespace.space.shape import Stride, exact
 
 
@@ -28,8 +29,6 @@ def fill(
     place = 0
     for arg in args:
         value = arg.value
-        if arg.mode is not None:
-            raise Fault("RS602", "arguments split by mode are not supported yet", arg.span or span)
         if arg.name is None and isinstance(value, Name) and value.id in by_name and by_name[value.id].kind == "flag":
             given[value.id] = True
             continue
@@ -52,13 +51,25 @@ def fill(
                 arg.span or span,
                 help=did_you_mean(arg.name, by_name) or _usage(name, parameters),
             )
-        if parameter.name in given:
+        found = _argument(name, parameter, value, env, numbers)
+        if arg.mode is not None:
+            found = _split(parameter, arg, found, given.get(parameter.name))
+        elif parameter.name in given:
             raise Fault("RS309", f"`{parameter.name}` is given twice", arg.span or span)
-        given[parameter.name] = _argument(name, parameter, value, env, numbers)
+        given[parameter.name] = found
     for parameter in parameters:
         if parameter.required and parameter.name not in given:
             raise Fault("RS309", f"`{name}` needs `{parameter.name}`", span, help=_usage(name, parameters))
     return {parameter.name: given.get(parameter.name, parameter.default) for parameter in parameters}
+
+
+def _split(parameter: Parameter, arg: Arg, value: Any, before: Any) -> ByMode:
+    """`value` for the mode of `arg`; the other mode has what was given before, or the default."""
+    assert arg.mode is not None
+    if not parameter.by_mode:
+        raise Fault("RS602", f"`{parameter.name}` cannot be split by mode", arg.span or arg.value.span)
+    known = before if isinstance(before, ByMode) else ByMode(parameter.default, parameter.default)
+    return replace(known, **{arg.mode: value})
 
 
 def _argument(name: str, parameter: Parameter, value: Expr, env: Env, numbers: Numbers) -> Any:

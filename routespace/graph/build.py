@@ -10,13 +10,16 @@ from routespace.graph.expand import PlaceBuilder, output_drafts
 from routespace.graph.fault import Fault
 from routespace.graph.ir import Node, RouteGraph, Value
 from routespace.graph.numbers import Numbers
+from routespace.graph.ops import IMAGE_STRIDE
 from routespace.graph.places import Place, check_attributes, places_of, resolve_axes
 from routespace.graph.policies import resolve_policies
 from routespace.graph.scope import Scope
 from routespace.graph.settle import settle
-from routespace.space.expr import Binary, Expr, Index, Name, Sum
+from routespace.space.conventions import CONVENTIONS
+from routespace.space.expr import Binary, Expr, Index, InputDecl, Name, Sum
 from routespace.space.model import Space
 from routespace.space.names import check_space
+from routespace.space.shape import exact
 
 
 def build(space: Space, findings: Findings | None = None) -> RouteGraph:
@@ -47,7 +50,8 @@ def _build(space: Space, found: Findings) -> RouteGraph:
         check_attributes(scope, numbers, aside)
         policies = resolve_policies(scope.clauses, space.overrides, numbers, aside)
         _refuse_shares(scope, aside)
-        places, values = _values(space, scope, numbers, found)
+        unread = CONVENTIONS[policies.cost].unread if policies.cost in CONVENTIONS else False
+        places, values = _values(space, scope, numbers, unread, found)
     except RouteError:
         _join(found, aside)
         raise RouteError(found.diagnostics, found.sources) from None
@@ -68,7 +72,9 @@ def _join(found: Findings, aside: Findings) -> None:
     found.extend(one for one in aside.diagnostics if (one.code, one.span) not in known)
 
 
-def _values(space: Space, scope: Scope, numbers: Numbers, found: Findings) -> tuple[list[Place], list[Value]]:
+def _values(
+    space: Space, scope: Scope, numbers: Numbers, unread: bool, found: Findings
+) -> tuple[list[Place], list[Value]]:
     """Expand, name, settle, make concrete; each stage needs the one before it to be whole."""
     if not scope.outputs:
         help = "write `output NAME = STREAM`"
@@ -91,19 +97,20 @@ def _values(space: Space, scope: Scope, numbers: Numbers, found: Findings) -> tu
     _never_hit(streams, found)
     found.raise_errors()
     try:
-        drafts = settle(streams, found)
+        drafts = settle(streams, found, unread)
     except Fault as fault:
         fault.report(found)
         drafts = []
     found.raise_errors()
-    values = Concrete(scope, numbers, found).all(drafts)
+    values = Concrete(scope, numbers, places, found).all(drafts)
     found.raise_errors()
     return places, values
 
 
 def _refuse_shares(scope: Scope, findings: Findings) -> None:
     for share in scope.shares:
-        findings.add("RS602", "weights shared across an axis are not supported yet", share.span)
+        if share.exceptions:
+            findings.add("RS602", "exceptions from sharing are not supported yet", share.span)
 
 
 def _inputs(streams: Streams, findings: Findings) -> None:
@@ -111,9 +118,6 @@ def _inputs(streams: Streams, findings: Findings) -> None:
     for second in list(scope.inputs.values())[1:]:
         findings.add("RS602", "a second input is not supported yet", second.span)
     for declared in scope.inputs.values():
-        if declared.index:
-            findings.add("RS602", "inputs with an index are not supported yet", declared.span)
-            continue
         try:
             channels = numbers.integer(declared.channels, {})
             if not 1 <= channels <= 2**16:
@@ -123,7 +127,27 @@ def _inputs(streams: Streams, findings: Findings) -> None:
         except Fault as fault:
             fault.report(findings)
             continue
-        streams.drafts[declared.name] = Draft("input", declared.name, "", [], {"channels": channels}, declared.span)
+        if declared.index:
+            _pyramid(streams, declared, channels, findings)
+            continue
+        env = {"channels": channels, "stride": IMAGE_STRIDE}
+        streams.drafts[declared.name] = Draft("input", declared.name, "", [], env, declared.span)
+
+
+def _pyramid(streams: Streams, declared: InputDecl, channels: int, findings: Findings) -> None:
+    """An input per index of the axis that has strides."""
+    scope, numbers = streams.scope, streams.numbers
+    attribute = scope.attributes.get("stride")
+    if attribute is None or declared.index != (attribute[0].name,):
+        help = "declare the axis `with stride = …` and give the input this one index"
+        findings.add("RS312", "an input with an index needs one axis with a stride", declared.span, help=help)
+        return
+    axis = scope.axis(declared.index[0], declared.span)
+    for ordinal in range(axis.low, axis.high + 1):
+        name = f"{declared.name}.{axis.label(ordinal)}"
+        stride = exact(numbers.number(attribute[1], {axis.name: ordinal}))
+        env = {"channels": channels, "stride": stride}
+        streams.drafts[name] = Draft("input", name, "", [], env, declared.span)
 
 
 def _never_hit(streams: Streams, findings: Findings) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.draft import Draft, Ref
 from routespace.graph.fault import Fault, Skipped, head_of
-from routespace.space.expr import Binary, Call, Choice, Clause, Expr, GateDecl, Name, Number
+from routespace.space.expr import Arg, Binary, Call, Choice, Clause, Expr, GateDecl, Name, Number, Pipe
 
 if TYPE_CHECKING:
     from routespace.graph.expand import PlaceBuilder
@@ -46,19 +46,8 @@ class Choices:
             raise Fault(
                 "RS206", f"unknown gate `{expr.name}`", expr.span, help=did_you_mean(expr.name, self.scope.gates)
             )
-        if template.granularity != "image":
-            raise Fault(
-                "RS602",
-                f"gates per {template.granularity} are not supported yet",
-                template.span,
-                help="write `per image`",
-            )
         if not expr.args or expr.args[0].name is not None:
             raise Fault("RS315", f"gate `{expr.name}` reads a stream", expr.span, help=f"write `{expr.name}(x)`")
-        env: dict[str, Any] = dict(self.builder.place.env)
-        env |= self.builder.streams.binding.bind(
-            expr.name, template.params, expr.args[1:], self.builder.place.env, expr.span, head_of(template)
-        )
         source = self.builder.entering(
             self.builder.stream(expr.args[0].value, self.builder.fresh(name), self.builder.place.env),
             self.builder.fresh(name),
@@ -71,7 +60,33 @@ class Choices:
                 expr.span,
                 others=[(self.builder.place.declaration.span, "at this node")],
             )
-        return self.builder.add(Draft("gate", name, self.builder.node, [source], env, expr.span, template=template))
+        return self._made(template, expr.args[1:], source, name, self.builder.place.env, expr.span)
+
+    def instance(self, expr: Expr, source: str, name: str, env: dict[str, Any]) -> str:
+        """An instance of the gate that stands inside an op: its template, named or called, reading `source`."""
+        called = expr.id if isinstance(expr, Name) else expr.name if isinstance(expr, Call) else ""
+        template = self.scope.gates.get(called)
+        if template is None:
+            help = did_you_mean(called, self.scope.gates)
+            raise Fault("RS206", f"unknown gate `{called}`", expr.span, help=help)
+        return self._made(template, expr.args if isinstance(expr, Call) else (), source, name, env, expr.span)
+
+    def _made(
+        self,
+        template: GateDecl,
+        args: tuple[Arg, ...],
+        source: str,
+        name: str,
+        env: dict[str, Any],
+        span: Span | None,
+    ) -> str:
+        if template.granularity not in ("image", "position"):
+            message = f"gates per {template.granularity} are not supported yet"
+            raise Fault("RS602", message, template.span, help="write `per image` or `per position`")
+        binding = self.builder.streams.binding
+        bound = binding.bind(template.name, template.params, args, env, span, head_of(template))
+        inner = {**self.builder.place.env, **bound}
+        return self.builder.add(Draft("gate", name, self.builder.node, [source], inner, span, template=template))
 
     def gate_name(self, owner: str) -> str:
         """Name of a gate without one: that of the choice it decides, which no other equation changes."""
@@ -100,6 +115,13 @@ class Choices:
     def send(self, choice: Choice) -> None:
         sends = [part for part in self.builder.place.declaration.body if isinstance(part, Choice)]
         owner = self.builder.node if len(sends) == 1 else f"{self.builder.node}.{choice.branches[0].name}"
+        branches = [
+            branch
+            for branch in choice.branches
+            if branch.where is None or self.numbers.truth(branch.where, self.builder.place.env)
+        ]
+        if not branches:
+            return
         gate = self.gate(choice.gate, self.gate_name(owner))
         source_expr = choice.source
         assert source_expr is not None
@@ -110,11 +132,6 @@ class Choices:
         )
         if source is None:
             raise Fault("RS506", f"nothing is ever sent by `{self.builder.node}`", choice.span)
-        branches = [
-            branch
-            for branch in choice.branches
-            if branch.where is None or self.numbers.truth(branch.where, self.builder.place.env)
-        ]
         self.slots(gate, choice, [branch.name for branch in branches])
         for slot, branch in enumerate(branches):
             self.builder.add(
@@ -202,8 +219,15 @@ class Choices:
         """`g(x) * e` is `sum by g(x) { e }`."""
         gate = self.gate(expr.left, self.gate_name(name))
         self.slots(gate, Choice("sum", expr.left, (), span=expr.span), [self.short(name)])
+        template = self.builder.streams.drafts[gate].template
+        piped, op = expr.right, None
+        if template is not None and template.granularity == "position" and isinstance(piped, Pipe):
+            stages = piped.stages
+            piped, op = stages[0], stages[1] if len(stages) == 2 else Pipe(stages[1:], piped.span)
+            if self.builder.gated.has_gate(op):
+                raise Fault("RS602", "a gate inside a gated op is not supported yet", op.span)
         source = self.builder.entering(
-            self.builder.stream(expr.right, self.builder.fresh(name), env), self.builder.fresh(name), expr.span
+            self.builder.stream(piped, self.builder.fresh(name), env), self.builder.fresh(name), expr.span
         )
         if source is None:
             return None
@@ -215,7 +239,7 @@ class Choices:
                 [source],
                 env,
                 expr.span,
-                None,
+                op,
                 gate=gate,
                 slot=0,
                 sends=False,

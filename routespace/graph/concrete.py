@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from routespace.diagnostics import Findings, did_you_mean
@@ -22,10 +23,12 @@ from routespace.graph.ir import (
     Value,
 )
 from routespace.graph.numbers import Env, Numbers
-from routespace.graph.ops import IMAGE_STRIDE, Resolver, check_merge, check_size
+from routespace.graph.ops import IMAGE_STRIDE, Resolver, check_merge, check_size, size_at
+from routespace.graph.places import Place
 from routespace.graph.scope import Scope
+from routespace.graph.sharing import Sharing
 from routespace.space.expr import Call, GateDecl, Name
-from routespace.space.registry import ACTIVATIONS, MERGES, OPS
+from routespace.space.registry import ACTIVATIONS, MERGES, OPS, ByMode
 from routespace.space.shape import Shape, Stride
 
 PROBE = (192, 256)
@@ -34,8 +37,9 @@ PROBE = (192, 256)
 class Concrete:
     """Makes values of drafts in order, tracking the shape of each."""
 
-    def __init__(self, scope: Scope, numbers: Numbers, findings: Findings) -> None:
+    def __init__(self, scope: Scope, numbers: Numbers, places: Sequence[Place], findings: Findings) -> None:
         self.findings = findings
+        self.sharing = Sharing(scope, places)
         self.sizes: dict[Stride, tuple[int, int]] = {IMAGE_STRIDE: PROBE}
         self.numbers = numbers
         self.resolver = Resolver(scope, numbers, self.sizes)
@@ -68,19 +72,26 @@ class Concrete:
         return values
 
     def _input(self, draft: Draft) -> tuple[Value, Shape]:
-        shape = Shape(draft.env["channels"], IMAGE_STRIDE, *PROBE)
-        return Input(draft.name, shape.channels, IMAGE_STRIDE, draft.span), shape
+        stride = draft.env["stride"]
+        shape = Shape(draft.env["channels"], stride, *size_at(PROBE, stride))
+        return Input(draft.name, shape.channels, stride, draft.span), shape
 
     def _apply(self, draft: Draft) -> tuple[Value, Shape]:
         assert draft.expr is not None
-        op, shape = self.resolver.resolve(draft.expr, draft.env, self.shapes[draft.args[0]])
-        return Apply(draft.name, draft.node, op, tuple(draft.args), span=draft.span), shape
+        op, shape = self.resolver.resolve(draft.expr, self._env(draft), self.shapes[draft.args[0]])
+        weights = self.sharing.weights(draft, op)
+        return Apply(draft.name, draft.node, op, tuple(draft.args), weights=weights, span=draft.span), shape
+
+    def _env(self, draft: Draft) -> Env:
+        """The names that have a value in the op of a draft; `channels` are those of its head."""
+        return {**draft.env, "channels": self.shapes[draft.head].channels} if draft.head else draft.env
 
     def _gather(self, draft: Draft) -> tuple[Value, Shape]:
         assert draft.call is not None
         inputs = tuple(self.shapes[arg] for arg in draft.args)
         op, shape = self.resolver.leaf(OPS[draft.call.name], draft.call.args, draft.env, inputs, draft.span)
-        return Apply(draft.name, draft.node, op, tuple(draft.args), span=draft.span), shape
+        weights = self.sharing.weights(draft, op)
+        return Apply(draft.name, draft.node, op, tuple(draft.args), weights=weights, span=draft.span), shape
 
     def _merge(self, draft: Draft) -> tuple[Value, Shape]:
         shapes = tuple(self.shapes[arg] for arg in draft.args)
@@ -108,12 +119,15 @@ class Concrete:
                 help="end its body with `conv(1, routes, bias)`",
                 others=[(draft.span, "used here")],
             )
-        if (shape.height, shape.width) != (1, 1):
+        if template.granularity == "position":
+            if draft.below:
+                raise Fault("RS602", "a gate per position is not closed as a whole by `below`", draft.span)
+        elif (shape.height, shape.width) != (1, 1):
             raise Fault(
                 "RS404",
                 f"gate `{template.name}` gives a map of {shape.height}x{shape.width}; one decision per image is needed",
                 body.span,
-                help="add `mean` before the last conv",
+                help="add `mean` before the last conv, or decide `per position`",
                 others=[(draft.span, "used here")],
             )
         name, args = self._activation(template, draft.env)
@@ -126,7 +140,9 @@ class Concrete:
             args,
             tuple(routes),
             self._start(template, op, name, args, draft.env),
+            "position" if template.granularity == "position" else "image",
             below=draft.below,
+            weights=self.sharing.weights(draft, op),
             span=draft.span,
         )
         return value, shape
@@ -192,7 +208,9 @@ class Concrete:
     def _route(self, draft: Draft) -> tuple[Value, Shape]:
         entering = self.shapes[draft.args[0]]
         op, shape = (
-            (IDENTITY, entering) if draft.expr is None else self.resolver.resolve(draft.expr, draft.env, entering)
+            (IDENTITY, entering)
+            if draft.expr is None
+            else self.resolver.resolve(draft.expr, self._env(draft), entering)
         )
         if draft.closed is not None:
             passed = self.shapes[draft.closed]
@@ -204,14 +222,58 @@ class Concrete:
                     f"open: {shape}",
                     others=[(self.sources[draft.closed].span, f"closed: {passed}")],
                 )
+        self._positions(draft, op, shape)
         index = self.routes[draft.gate].index(draft.slot)
+        weights = self.sharing.weights(draft, op)
         value = Route(
-            draft.name, draft.node, draft.gate, index, op, draft.args[0], draft.closed, draft.sends, span=draft.span
+            draft.name,
+            draft.node,
+            draft.gate,
+            index,
+            op,
+            draft.args[0],
+            draft.closed,
+            draft.sends,
+            weights=weights,
+            span=draft.span,
         )
         return value, shape
 
+    def _positions(self, draft: Draft, op: Op, shape: Shape) -> None:
+        """What a gate per position asks of the route it decides."""
+        gate = self.sources[draft.gate]
+        if gate.template is None or gate.template.granularity != "position":
+            return
+        if draft.closed is not None:
+            raise Fault("RS602", "a gate per position passes nothing on where it is shut", draft.span)
+        decides = self.shapes[draft.gate]
+        if (decides.height, decides.width, decides.stride) != (shape.height, shape.width, shape.stride):
+            raise Fault(
+                "RS406",
+                f"the gate decides at {decides.height}x{decides.width} positions, `{draft.name}` has "
+                f"{shape.height}x{shape.width}",
+                draft.span,
+                others=[(gate.span, "decided here")],
+                help="a gate per position has the size of what it gates: gate before the resize, or stride its body",
+            )
+        for leaf in _leaves(op):
+            if leaf.entry == "groupnorm" and _statistics(leaf) == "all":
+                self.findings.add(
+                    "RS910",
+                    "nothing before this norm can be skipped: its statistics run over all positions",
+                    leaf.span,
+                    help="write `stats = active` to count the positions that are computed",
+                    severity="warning",
+                )
+
     def _output(self, draft: Draft) -> tuple[Value, Shape]:
         return Output(draft.name, draft.key, tuple(draft.args), draft.span), self.shapes[draft.args[0]]
+
+
+def _statistics(leaf: Leaf) -> str:
+    """Over which positions the statistics of a norm run in inference."""
+    stats = dict(leaf.args)["stats"]
+    return str(stats.inference if isinstance(stats, ByMode) else stats)
 
 
 def _live_slots(drafts: list[Draft]) -> dict[str, list[int]]:

@@ -12,6 +12,7 @@ from routespace.space.expr import Expr
 Key: TypeAlias = tuple[str, tuple[Any, ...]]
 
 MOST_OPEN = 20_000
+MOST_KNOWN = 100_000
 _NESTED = 2
 _UNKNOWN = object()
 
@@ -31,6 +32,7 @@ class Definitions:
     def __init__(self, evaluate: Callable[[Expr, Mapping[str, Any]], Any]) -> None:
         self._evaluate = evaluate
         self._known: dict[Key, Any] = {}
+        self._failed: dict[Key, Fault] = {}
         self._open: dict[Key, None] = {}
         self._depth = 0
 
@@ -39,6 +41,8 @@ class Definitions:
         known = self._known.get(key, _UNKNOWN)
         if known is not _UNKNOWN:
             return known
+        if key in self._failed:
+            raise self._failed[key]
         needed = _Needed(key, expr, env, span)
         if self._depth >= _NESTED:
             raise needed
@@ -61,6 +65,7 @@ class Definitions:
                     continue
                 except Fault as fault:
                     fault.through(one.span, f"`{one.key[0]}` is read here")
+                    self._failed.update(dict.fromkeys((each.key for each in stack), fault))
                     raise
                 del self._open[stack.pop().key]
         finally:
@@ -78,6 +83,8 @@ class Definitions:
             raise Fault(
                 "RS306", f"`{name}` is defined by itself", one.expr.span, others=[(one.span, "read here")], notes=notes
             )
+        if len(self._known) >= MOST_KNOWN:
+            raise Fault("RS806", f"the indexed numbers of this space have more than {MOST_KNOWN} values", one.expr.span)
         if len(self._open) >= MOST_OPEN:
             raise Fault("RS802", f"`{name}` reads itself more than {MOST_OPEN} times over", one.expr.span)
         self._open[one.key] = None

@@ -23,7 +23,8 @@ KINDS = ("input", "apply", "gather", "merge", "gate", "route", "output")
 
 @dataclass(slots=True)
 class Draft:
-    """A value before its op and shape are known."""
+    """A value before its op and shape are known. `head` is the value whose channels its op counts by, if not its own
+    source's."""
 
     kind: Literal["input", "apply", "gather", "merge", "gate", "route", "output"]
     name: str
@@ -44,6 +45,7 @@ class Draft:
     slots: list[str] = field(default_factory=list)
     below: float = 0.0
     call: Call | None = None
+    head: str = ""
 
     @property
     def reads(self) -> list[str]:
@@ -67,6 +69,7 @@ class Streams:
     alias_spans: dict[str, Span | None] = field(default_factory=dict)
     reads: dict[int, Index] = field(default_factory=dict)
     falls: dict[int, Literal["off", "between", "node"]] = field(default_factory=dict)
+    gated: dict[int, tuple[Expr, bool]] = field(default_factory=dict)
     work: int = 0
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from routespace.graph.arithmetic import count
 from routespace.graph.choices import Choices
 from routespace.graph.draft import Draft, Ref, Streams
 from routespace.graph.fault import Fault
+from routespace.graph.gated import Gated
 from routespace.graph.places import Place
 from routespace.graph.reads import Reader
 from routespace.space.expr import (
@@ -44,6 +45,7 @@ class PlaceBuilder(Reader):
         super().__init__(streams, place)
         self.count: dict[str, int] = {}
         self.choices = Choices(self)
+        self.gated = Gated(self)
 
     def build(self, findings: Findings) -> None:
         """Make the drafts of all equations and choices; what is wrong with one of them is reported."""
@@ -108,7 +110,7 @@ class PlaceBuilder(Reader):
                 if source is None:
                     return None
                 rest = expr.stages[1] if len(expr.stages) == 2 else Pipe(expr.stages[1:], expr.span)
-                return self.add(Draft("apply", name, self.node, [source], env, expr.span, rest))
+                return self.gated.piped(source, rest, name, env, source, expr.span)
             case Call() if expr.name in MERGES:
                 return self.merge(expr.name, list(self.terms(expr, env)), name, expr.span)
             case Call() if expr.name in OPS and OPS[expr.name].variadic:
@@ -117,6 +119,8 @@ class PlaceBuilder(Reader):
                 return self.applied(expr, name, env)
             case Choice():
                 return self.choices.choice(expr, name, env)
+            case Binary(op="*") if self.gated.is_op(expr.left):
+                return self.stream(Pipe((expr.right, expr.left), expr.span), name, env)
             case Binary(op="*"):
                 return self.choices.gated(expr, name, env)
         raise Fault("RS314", "a stream is needed here", expr.span, _no_stream(expr))

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple, TypeAlias, TypeGuard, cast
 
 from routespace.diagnostics import Span
 from routespace.graph.ir import Apply, Chain, Gate, Input, Leaf, Merge, Op, Output, Route, RouteGraph, Zero
-from routespace.graph.ops import IMAGE_STRIDE, check_merge, leaf_shape
+from routespace.graph.ops import IMAGE_STRIDE, check_merge, leaf_shape, size_at
 from routespace.space.registry import MERGES, OPS
 from routespace.space.shape import NO_COST, Cost, Shape, Stride
 
 Size = tuple[int, int]
+Sizes: TypeAlias = "Size | tuple[tuple[str, Size], ...]"
+"""The (height, width) of an image, or that of every input by its name."""
+
+
+class LeafCost(NamedTuple):
+    """Work of one leaf of an op on one image, and the positions of its result."""
+
+    cost: Cost
+    positions: int
 
 
 @dataclass(frozen=True)
@@ -20,13 +30,13 @@ class Inferred:
 
     shapes: dict[str, Shape]
     costs: dict[str, Cost]
-    leaf_costs: dict[str, tuple[tuple[str, Cost], ...]]
+    leaf_costs: dict[str, tuple[LeafCost, ...]]
     sizes: dict[Stride, Size]
 
 
 @lru_cache(maxsize=64)
-def infer(graph: RouteGraph, size: Size, padded: bool = False) -> Inferred:
-    """Shapes and costs of `graph` for images of `size` (height, width).
+def infer(graph: RouteGraph, size: Sizes, padded: bool = False) -> Inferred:
+    """Shapes and costs of `graph` for images of `size`; inputs at a stride have its share of it, rounded up.
 
     `padded` counts as if every window were padded to keep its size (a convention of released code). Raises `Fault`
     where the size is too small for an op.
@@ -34,22 +44,38 @@ def infer(graph: RouteGraph, size: Size, padded: bool = False) -> Inferred:
     return _Inference(graph, size, padded).run()
 
 
+def image_size(graph: RouteGraph, size: Sizes) -> Size:
+    """Size of the images that inputs of `size` belong to; of a pyramid, what its first level covers."""
+    if not _by_name(size):
+        return cast("Size", size)
+    name, (height, width) = size[0]
+    stride = next(value.stride for value in graph.values if isinstance(value, Input) and value.name == name)
+    return int(height * stride), int(width * stride)
+
+
+def _by_name(size: Sizes) -> TypeGuard[tuple[tuple[str, Size], ...]]:
+    return isinstance(size[0], tuple)
+
+
 class _Inference:
-    def __init__(self, graph: RouteGraph, size: Size, padded: bool) -> None:
+    def __init__(self, graph: RouteGraph, size: Sizes, padded: bool) -> None:
         self.graph, self.padded = graph, padded
+        self.given: dict[str, Size] = dict(size) if _by_name(size) else {}
+        image = image_size(graph, size)
         self.whole = infer(graph.sizing, size, padded) if graph.sizing is not None else None
         known = self.whole.sizes if self.whole is not None else {}
-        self.sizes: dict[Stride, Size] = {**known, IMAGE_STRIDE: size}
+        self.sizes: dict[Stride, Size] = {**known, IMAGE_STRIDE: image}
         self.shapes: dict[str, Shape] = {}
-        self.known: dict[tuple[int, tuple[Shape, ...]], tuple[Shape, tuple[tuple[str, Cost], ...]]] = {}
+        self.known: dict[tuple[int, tuple[Shape, ...]], tuple[Shape, tuple[LeafCost, ...]]] = {}
 
     def run(self) -> Inferred:
-        leaf_costs: dict[str, tuple[tuple[str, Cost], ...]] = {}
+        leaf_costs: dict[str, tuple[LeafCost, ...]] = {}
         for value in self.graph.values:
-            leaves: tuple[tuple[str, Cost], ...] = ()
+            leaves: tuple[LeafCost, ...] = ()
             match value:
                 case Input():
-                    shape = Shape(value.channels, value.stride, *self.sizes[IMAGE_STRIDE])
+                    entering = self.given.get(value.name) or size_at(self.sizes[IMAGE_STRIDE], value.stride)
+                    shape = Shape(value.channels, value.stride, *entering)
                 case Zero():
                     assert self.whole is not None
                     shape = self.whole.shapes[value.like]
@@ -69,13 +95,13 @@ class _Inference:
             leaf_costs[value.name] = leaves
             if not isinstance(value, (Gate, Output)):
                 self.sizes.setdefault(shape.stride, (shape.height, shape.width))
-        costs = {name: sum((cost for _, cost in leaves), NO_COST) for name, leaves in leaf_costs.items()}
+        costs = {name: sum((leaf.cost for leaf in leaves), NO_COST) for name, leaves in leaf_costs.items()}
         return Inferred(self.shapes, costs, leaf_costs, self.sizes)
 
     def _span(self, name: str) -> Span | None:
         return self.graph.by_name[name].span
 
-    def op(self, op: Op, inputs: tuple[Shape, ...]) -> tuple[Shape, tuple[tuple[str, Cost], ...]]:
+    def op(self, op: Op, inputs: tuple[Shape, ...]) -> tuple[Shape, tuple[LeafCost, ...]]:
         """Shape an op gives and the cost of each of its leaves."""
         key = (id(op), inputs)
         found = self.known.get(key)
@@ -84,12 +110,12 @@ class _Inference:
             self.known[key] = found
         return found
 
-    def _op(self, op: Op, inputs: tuple[Shape, ...]) -> tuple[Shape, tuple[tuple[str, Cost], ...]]:
+    def _op(self, op: Op, inputs: tuple[Shape, ...]) -> tuple[Shape, tuple[LeafCost, ...]]:
         if isinstance(op, Leaf):
             counted = _padded(op) if self.padded else op
             shape = leaf_shape(counted, inputs, self.sizes)
-            return shape, ((op.entry, OPS[op.entry].cost(dict(counted.args), inputs, shape)),)
-        leaves: tuple[tuple[str, Cost], ...] = ()
+            return shape, (LeafCost(OPS[op.entry].cost(dict(counted.args), inputs, shape), shape.positions),)
+        leaves: tuple[LeafCost, ...] = ()
         if isinstance(op, Chain):
             (shape,) = inputs
             for part in op.parts:

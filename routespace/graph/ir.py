@@ -74,7 +74,8 @@ class Input:
 class Apply:
     """An op of one stream (or, when `op` is a variadic leaf, of several): nothing in, nothing out.
 
-    `part` tells what it was before its gates were fixed: a "cell" or a "route".
+    `part` tells what it was before its gates were fixed: a "cell" or a "route". Values with the same `weights` share
+    one set of them, kept under that name; "" has its own.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Apply:
     args: tuple[str, ...]
     guard: Guard = None
     part: str = ""
+    weights: str = ""
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
@@ -104,9 +106,10 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Weights α (N, routes) of the images where its input is something.
+    """Weights α (N, routes) of the images where its input is something; maps (N, routes, H, W) per position.
 
-    An image is closed when no route is open, or when the weights sum to less than `below`.
+    An image is closed when no route is open, or when the weights sum to less than `below`. Per position, a route is
+    open or shut at each; the stream it makes is there wherever its source is, and zero where it is shut.
     """
 
     name: str
@@ -120,6 +123,7 @@ class Gate:
     granularity: Literal["image", "position"] = "image"
     below: float = 0.0
     guard: Guard = None
+    weights: str = ""
     span: Span | None = field(default=None, compare=False, repr=False)
 
 
@@ -140,6 +144,7 @@ class Route:
     closed: str | None = None
     sends: bool = True
     guard: Guard = None
+    weights: str = ""
     span: Span | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from routespace.graph.infer import Inferred, infer
+from routespace.graph.demands import Demand, demands
+from routespace.graph.infer import Inferred, Sizes, image_size, infer
 from routespace.graph.ir import Apply, Gate, Input, Merge, Output, Route, RouteGraph, Value, Zero
 from routespace.graph.passes.guard import guard
 from routespace.space.conventions import CONVENTIONS, Convention
 from routespace.space.registry import ACTIVATIONS
-from routespace.space.shape import Cost
+from routespace.space.shape import NO_COST, Cost
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One value that does work.
+    """One value that does work, or one op of a route that is decided per position.
 
-    `part` is "fixed" (runs wherever its input is something), "cell" (runs where a gate of its guard is open),
-    "route" or "gate". `entry`: it belongs to a node that no route reaches. `leaves`: it is a route that only outputs
-    read. `makes_output`: an output reads it directly or through ungated work.
+    `value` is the value's name; `name` tells the ops of one value apart. `part` is "fixed" (runs wherever its input is
+    something), "cell" (runs where a gate of its guard is open), "route" or "gate". `entry`: it belongs to a node that
+    no route reaches. `leaves`: it is a route that only outputs read. `makes_output`: an output reads it directly or
+    through ungated work. `position`: it is one op, called `entry_of`, of a route decided per position, with what the
+    ops behind it demand; its result has so many `positions`. `sent`: its value is a route that leaves a node.
+    `unread`: nothing reads its value, which is not run.
     """
 
+    value: str
     name: str
     node: str
     part: str
@@ -30,6 +36,11 @@ class Row:
     entry: bool
     leaves: bool
     makes_output: bool
+    position: tuple[Demand, ...] | None = None
+    positions: int = 1
+    entry_of: str = ""
+    sent: bool = False
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +53,7 @@ class Price:
     always_hard: bool
 
 
-def ledger(graph: RouteGraph, size: tuple[int, int]) -> tuple[Row, ...]:
+def ledger(graph: RouteGraph, size: Sizes) -> tuple[Row, ...]:
     """Rows of every working value of `graph` (guarded) for one image of `size`, in graph order."""
     graph = guard(graph)
     true, padded = infer(graph, size), infer(graph, size, padded=True)
@@ -55,21 +66,51 @@ def ledger(graph: RouteGraph, size: tuple[int, int]) -> tuple[Row, ...]:
         if part is None:
             continue
         readers = graph.readers[value.name]
-        leaves = part == "route" and all(reader in outputs for reader in readers)
-        rows.append(
-            Row(
-                value.name,
-                value.node,
-                part,
-                true.costs[value.name],
-                padded.costs[value.name],
-                squared.costs[value.name],
-                value.node in entries,
-                leaves,
-                value.name in outputs,
-            )
+        leaves = part == "route" and bool(readers) and all(reader in outputs for reader in readers)
+        row = Row(
+            value.name,
+            value.name,
+            value.node,
+            part,
+            true.costs[value.name],
+            padded.costs[value.name],
+            squared.costs[value.name],
+            value.node in entries,
+            leaves,
+            value.name in outputs,
+            sent=isinstance(value, Route) and value.sends,
+            unread=isinstance(value, Route) and not readers,
         )
+        if isinstance(value, Route) and is_per_position(graph, value):
+            rows.extend(_leaf_rows(row, value, true, padded, squared))
+        else:
+            rows.append(row)
     return tuple(rows)
+
+
+def is_per_position(graph: RouteGraph, route: Route) -> bool:
+    """Whether the gate of a route decides per position."""
+    gate = graph.by_name[route.gate]
+    return isinstance(gate, Gate) and gate.granularity == "position"
+
+
+def _leaf_rows(whole: Row, route: Route, true: Inferred, padded: Inferred, squared: Inferred) -> Iterator[Row]:
+    """A row for each op of a route that is decided per position."""
+    costs = [found.leaf_costs[route.name] for found in (true, padded, squared)]
+    for place, (leaf, after) in enumerate(demands(route.op)):
+        own, wide, square = (found[place].cost for found in costs)
+        if own == NO_COST:
+            continue
+        yield replace(
+            whole,
+            name=f"{route.name}:{place}",
+            cost=own,
+            padded=wide,
+            squared=square,
+            position=after,
+            positions=costs[0][place].positions,
+            entry_of=leaf.entry,
+        )
 
 
 def price(row: Row, convention: Convention) -> Price:
@@ -77,9 +118,13 @@ def price(row: Row, convention: Convention) -> Price:
     cost = row.padded if convention.padded else row.cost
     if row.makes_output and row.part == "fixed" and convention.square_outputs:
         cost = row.squared
-    full = convention.price(cost)
+    full = convention.price(cost, row.entry_of)
     expected = hard = executed = full
     always = False
+    if row.unread:
+        executed = 0.0
+        if not convention.unread:
+            expected = hard = 0.0
     if row.part == "gate":
         charged = convention.gates and not (row.entry and not convention.entry_gate)
         hard = executed = full if charged else 0.0
@@ -91,6 +136,8 @@ def price(row: Row, convention: Convention) -> Price:
     elif row.part == "cell":
         if row.entry and not convention.entry_cell:
             expected = hard = executed = 0.0
+    elif not convention.fixed:
+        expected = hard = executed = 0.0
     elif not convention.fixed_in_expected:
         expected = 0.0
     return Price(expected, hard, executed, always)
@@ -105,14 +152,14 @@ class Bounds:
     most_expected: float
 
 
-def bounds(graph: RouteGraph, size: tuple[int, int], convention: str | None = None) -> Bounds:
+def bounds(graph: RouteGraph, size: Sizes, convention: str | None = None) -> Bounds:
     """Least and most hard cost, and the most expected cost (the reference of budgets), without weights."""
     graph = guard(graph)
     chosen = CONVENTIONS[convention or graph.policies.cost]
     rows = ledger(graph, size)
     prices = {row.name: price(row, chosen) for row in rows}
     runs = simulate(graph, {gate.name: _least_open(gate) for gate in graph.gates})
-    least = sum(one.hard for name, one in prices.items() if name in runs or one.always_hard)
+    least = sum(prices[row.name].hard for row in rows if row.value in runs or prices[row.name].always_hard)
     most = _most(graph, rows, {name: one.hard for name, one in prices.items()})
     expected = _most(graph, rows, {name: one.expected for name, one in prices.items()})
     return Bounds(least, most, expected)
@@ -130,8 +177,11 @@ def _most(graph: RouteGraph, rows: tuple[Row, ...], charged: dict[str, float]) -
     total = sum(charged[row.name] for row in rows)
     for gate in graph.gates:
         if ACTIVATIONS[gate.activation].support == "one":
-            costs = [charged[route.name] for route in graph.routes_of[gate.name]]
-            total -= sum(costs) - max(costs, default=0.0)
+            costs = dict.fromkeys((route.name for route in graph.routes_of[gate.name]), 0.0)
+            for row in rows:
+                if row.value in costs:
+                    costs[row.value] += charged[row.name]
+            total -= sum(costs.values()) - max(costs.values(), default=0.0)
     return total
 
 
@@ -185,9 +235,9 @@ def _part(value: Value) -> str | None:
     return None
 
 
-def _squared(graph: RouteGraph, size: tuple[int, int]) -> Inferred:
-    square = (size[0], size[0])
-    return infer(graph, square, padded=True)
+def _squared(graph: RouteGraph, size: Sizes) -> Inferred:
+    height, _ = image_size(graph, size)
+    return infer(graph, (height, height), padded=True)
 
 
 def _entry_nodes(graph: RouteGraph) -> set[str]:

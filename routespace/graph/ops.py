@@ -66,7 +66,7 @@ class Resolver:
         key = (number, shape, tuple([env[name] for name in reads if name in env]))
         known = self._known.get(key)
         if known is None:
-            known = self._op(expr, {**env, "channels": shape.channels}, shape)
+            known = self._op(expr, {"channels": shape.channels, **env}, shape)
             self._known[key] = known
         return known
 
@@ -113,6 +113,8 @@ class Resolver:
                 return self._beside(expr.name, self.binding.terms(expr, env), shape, expr.span)
             case Call():
                 return self._named(expr.name, expr.args, env, shape, expr.span)
+            case Binary(op="*", left=Call() as op) if self.binding.is_op(op.name, env):
+                return self._pipe((expr.right, op), env, shape)
             case Choice() | Binary(op="*"):
                 raise Fault(
                     "RS602",
@@ -201,7 +203,7 @@ def leaf_shape(op: Leaf, inputs: tuple[Shape, ...], sizes: dict[Stride, tuple[in
     args = dict(op.args)
     if entry.targets:
         target = args.get("to") or IMAGE_STRIDE
-        args["size"] = sizes.get(target) or _ceil(sizes[IMAGE_STRIDE], target)
+        args["size"] = sizes.get(target) or size_at(sizes[IMAGE_STRIDE], target)
     try:
         shape = entry.shape(args, inputs)
     except BadArgument as error:
@@ -244,7 +246,8 @@ def check_merge(merge: str, shapes: tuple[Shape, ...], spans: list[Span | None],
         )
 
 
-def _ceil(size: tuple[int, int], stride: Stride) -> tuple[int, int]:
+def size_at(size: tuple[int, int], stride: Stride) -> tuple[int, int]:
+    """Size that streams of a stride have for images of `size`, where nothing else says so."""
     return max(1, -(-size[0] // stride)), max(1, -(-size[1] // stride))
 
 

@@ -38,10 +38,14 @@ def count_parameters(graph: RouteGraph) -> ParameterCount:
     """
     by_value: dict[str, int] = {}
     uncounted: dict[str, None] = {}
+    shared: set[str] = set()
     gates = 0
     for value in graph.values:
         if not isinstance(value, (Apply, Gate, Route)):
             continue
+        if value.weights and value.weights in shared:
+            continue
+        shared.add(value.weights)
         count = 0
         for leaf in leaves(value.body if isinstance(value, Gate) else value.op):
             rule = OPS[leaf.entry].params

@@ -56,14 +56,17 @@ def _axis(declared: AxisDecl, numbers: Numbers) -> Axis:
 
 
 def check_attributes(scope: Scope, numbers: Numbers, findings: Findings) -> None:
-    """Report attributes that have no value at some index of their axis, read or not."""
+    """Report attributes that have no value at some index of their axis, read or not; one cause is told once."""
+    told: list[Fault] = []
     for axis in scope.axes.values():
         for attribute in axis.declaration.attributes:
             try:
                 for at in range(axis.low, axis.high + 1):
                     numbers.number(attribute.value, {axis.name: at})
             except Fault as fault:
-                fault.report(findings)
+                if not any(one is fault for one in told):
+                    told.append(fault)
+                    fault.report(findings)
 
 
 def places_of(scope: Scope, numbers: Numbers, findings: Findings) -> list[Place]:

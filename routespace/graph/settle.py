@@ -7,8 +7,9 @@ from routespace.graph.draft import Draft, Ref, Streams
 from routespace.graph.fault import Fault
 
 
-def settle(streams: Streams, findings: Findings) -> list[Draft]:
-    """Drafts that exist and are read by some output, each after what it reads.
+def settle(streams: Streams, findings: Findings, unread: bool = False) -> list[Draft]:
+    """Drafts that exist and are read by some output, each after what it reads; with `unread`, what leaves a node per
+    position too, read or not.
 
     A merge forgets arguments that are nothing; anything else that reads nothing is nothing. Cycles, nodes that no
     stream reaches and outputs of nothing are reported.
@@ -16,7 +17,7 @@ def settle(streams: Streams, findings: Findings) -> list[Draft]:
     _rename(streams)
     order = _sorted(streams)
     exists = _existing(streams, order, findings)
-    live = _live(streams.drafts, exists)
+    live = _live(streams.drafts, exists, unread)
     _warn_unread(streams, exists, live, findings)
     return [streams.drafts[name] for name in order if name in live]
 
@@ -28,6 +29,8 @@ def _rename(streams: Streams) -> None:
         for place, arg in enumerate(draft.args):
             if arg in aliases or arg not in drafts:
                 draft.args[place] = _known(streams, arg) or ""
+        if draft.head:
+            draft.head = _known(streams, draft.head) or ""
         if draft.closed is not None:
             draft.closed = _known(streams, draft.closed)
 
@@ -102,9 +105,11 @@ def _existing(streams: Streams, order: list[str], findings: Findings) -> set[str
     return exists
 
 
-def _live(drafts: dict[str, Draft], exists: set[str]) -> set[str]:
+def _live(drafts: dict[str, Draft], exists: set[str], unread: bool) -> set[str]:
     live: set[str] = set()
     waiting = [name for name, draft in drafts.items() if draft.kind == "output" and name in exists]
+    if unread:
+        waiting += [name for name, draft in drafts.items() if name in exists and _leaves_per_position(draft, drafts)]
     while waiting:
         name = waiting.pop()
         if name in live:
@@ -112,6 +117,11 @@ def _live(drafts: dict[str, Draft], exists: set[str]) -> set[str]:
         live.add(name)
         waiting.extend(read for read in drafts[name].reads if read not in live)
     return live
+
+
+def _leaves_per_position(draft: Draft, drafts: dict[str, Draft]) -> bool:
+    template = drafts[draft.gate].template if draft.kind == "route" and draft.sends else None
+    return template is not None and template.granularity == "position"
 
 
 def _warn_unread(streams: Streams, exists: set[str], live: set[str], findings: Findings) -> None:

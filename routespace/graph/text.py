@@ -29,7 +29,7 @@ from routespace.graph.numbers import Numbers
 from routespace.graph.places import resolve_axes
 from routespace.graph.scope import Scope
 from routespace.space.expr import Range
-from routespace.space.registry import ACTIVATIONS, OPS, Parameter
+from routespace.space.registry import ACTIVATIONS, OPS, ByMode, Parameter
 
 
 def dump(graph: RouteGraph, size: tuple[int, int] | None = None) -> str:
@@ -124,11 +124,11 @@ class _Writer:
             case Merge():
                 return f"{value.name} = {_merged(value)}{self.guard(value.guard)}"
             case Apply():
-                return f"{value.name} = {self.applied(value)}{self.guard(value.guard)}"
+                return f"{value.name} = {self.applied(value)}{_weights(value)}{self.guard(value.guard)}"
             case Gate():
-                return f"{value.name} = {self.gate(value)}{self.guard(value.guard)}"
+                return f"{value.name} = {self.gate(value)}{_weights(value)}{self.guard(value.guard)}"
             case Route():
-                return f"{value.name} = {self.route(value)}{self.guard(value.guard)}"
+                return f"{value.name} = {self.route(value)}{_weights(value)}{self.guard(value.guard)}"
 
     def applied(self, value: Apply) -> str:
         if isinstance(value.op, Leaf) and OPS[value.op.entry].variadic:
@@ -192,6 +192,8 @@ class _Writer:
                 in_order = in_order and parameter.kind == "flag"
             elif parameter.kind == "flag":
                 shown.append(parameter.name)
+            elif isinstance(value, ByMode):
+                shown += [f"{parameter.name} = {getattr(value, mode)} in {mode}" for mode in ("training", "inference")]
             else:
                 is_plain = in_order and (parameter.required or parameter.name == "channels")
                 shown.append(
@@ -204,6 +206,10 @@ class _Writer:
 
     def scale(self, stride: int | Fraction) -> str:
         return self.scale_of.get(Fraction(stride), f"stride {stride}")
+
+
+def _weights(value: Apply | Gate | Route) -> str:
+    return f" with {value.weights}" if value.weights else ""
 
 
 def _scales(graph: RouteGraph) -> dict[Fraction, str]:

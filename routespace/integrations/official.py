@@ -1,7 +1,8 @@
 """Checkpoints of the authors' released code.
 
 `load_segmentation`: "Learning Dynamic Routing for Semantic Segmentation" (Li et al., CVPR 2020), for modules compiled
-from `examples/segmentation.route`.
+from `examples/segmentation.route`. `load_dynamic_head`: "Fine-Grained Dynamic Head for Object Detection" (Song et al.,
+NeurIPS 2020), for those from `examples/dynamic_head.route`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from torch import Tensor, nn
 from routespace.compiler import graph_of
 from routespace.emit import targets_of
 from routespace.graph.ir import Apply, Beside, Chain, Gate, Input, Leaf, Op, Route, RouteGraph
+from routespace.integrations.official_head import dynamic_head_names, load_dynamic_head
 from routespace.runtime.weights import load_strictly
+
+__all__ = ["dynamic_head_names", "load_dynamic_head", "load_segmentation", "segmentation_names"]
 
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 _STEM = ("stem_1", "stem_2.0", "stem_2.1", "stem_3.0", "stem_3.1")

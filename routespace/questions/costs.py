@@ -53,17 +53,23 @@ class PricedNets:
 
     @cached_property
     def charges(self) -> list[Charge]:
-        """Work, parameters and number of routes of every value, and when nets pay for it."""
+        """What nets pay: work and routes one by one, parameters once for all values that share them."""
         flow = self.nets.flow
-        work = {row.name: _exact(price(row, self.convention).hard) for row in ledger(self.graph, self.size)}
+        work: dict[str, int] = {}
+        for row in ledger(self.graph, self.size):
+            work[row.value] = work.get(row.value, 0) + _exact(price(row, self.convention).hard)
         parameters = count_parameters(self.graph).by_value
         found: list[Charge] = []
+        sharers: dict[str, list[Apply | Route]] = {}
         for value in self.graph.values:
             if isinstance(value, (Apply, Route)):
-                amount = (work.get(value.name, 0), parameters[value.name], int(isinstance(value, Route)))
-                if any(amount):
-                    found.append(Charge(_paid(flow, value), amount))
-        return found
+                amount = (work.get(value.name, 0), 0, int(isinstance(value, Route)))
+                found.append(Charge(_paid(flow, value), amount))
+                sharers.setdefault(value.weights or value.name, []).append(value)
+        for values in sharers.values():
+            count = max(parameters.get(value.name, 0) for value in values)
+            found.append(Charge(flow.formulas.any(_paid(flow, value) for value in values), (0, count, 0)))
+        return [charge for charge in found if any(charge.amount)]
 
     def _check(self) -> None:
         """Refuse spaces where what lies on no path of open routes may be computed all the same."""

@@ -73,7 +73,7 @@ class Argmax(nn.Module):
         if logits.shape[0] == 0:
             return logits, torch.zeros_like(logits, dtype=torch.bool)
         soft = torch.softmax(logits, 1)
-        hard = F.one_hot(logits.argmax(1), logits.shape[1]).to(soft)
+        hard = F.one_hot(logits.argmax(1), logits.shape[1]).movedim(-1, 1).to(soft)
         open_ = (hard > 0) | torch.isnan(logits)
         return hard + soft - soft.detach(), open_
 

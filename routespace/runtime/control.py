@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from routespace.diagnostics import did_you_mean
 from routespace.runtime.errors import GateError
 from routespace.runtime.result import Routing
+from routespace.runtime.tree import every
 
 Weight = float | Tensor
 
@@ -35,6 +36,21 @@ class Control:
                 )
             columns.append(column.expand(batch) if column.dim() == 0 else column)
         return torch.stack(columns, 1) if columns else like.new_zeros(batch, 0)
+
+    def maps(self, batch: int, size: tuple[int, int], like: Tensor) -> Tensor:
+        """Forced weights (N, K, H, W) of a gate per position: each a number, one for each image, or a map (N, H, W)."""
+        assert self.forced is not None
+        columns: list[Tensor] = []
+        for route, weight in zip(self.routes, self.forced, strict=True):
+            column = torch.as_tensor(weight, dtype=like.dtype, device=like.device)
+            if column.dim() == 1:
+                column = column.view(-1, 1, 1)
+            try:
+                columns.append(column.expand(batch, *size))
+            except RuntimeError:
+                shown = tuple(column.shape)
+                raise GateError(f"weights forced on `{route}` are {shown}, {(batch, *size)} is needed") from None
+        return torch.stack(columns, 1) if columns else like.new_zeros(batch, 0, *size)
 
 
 def controls(module: nn.Module) -> dict[str, dict[str, tuple[Control, int]]]:
@@ -122,6 +138,7 @@ def freeze(module: nn.Module, *nodes: str) -> None:
         if isinstance(getattr(part, "control", None), Control) and (not nodes or getattr(part, "node", "") in nodes):
             body = part.body
             assert isinstance(body, nn.Module)
-            body.requires_grad_(False)
+            for one in every(body):
+                one.requires_grad_(False)
             body.eval()
             body.train = partial(_stay, body)  # type: ignore[method-assign]

@@ -49,6 +49,10 @@ class Decision(NamedTuple):
     logits: Tensor
     margin: Callable[[], Tensor]
 
+    def opens(self, index: int) -> Tensor:
+        """Images (N,) for which route `index` is open."""
+        return self.open[:, index]
+
 
 def distance(activation: nn.Module, logits: Tensor, weights: Tensor, below: float, consulted: bool) -> Tensor:
     """How far decisions are from flipping: by their own logit, or by the sum of weights that closes an image."""
@@ -72,7 +76,7 @@ def needed(atoms: Atoms | None, decisions: Sequence[Decision]) -> Tensor | None:
     found: Tensor | None = None
     for which, index in atoms:
         decision = decisions[which]
-        holds = decision.reached & ~decision.active if index is None else decision.open[:, index]
+        holds = decision.reached & ~decision.active if index is None else decision.opens(index)
         found = holds if found is None else found | holds
     return found
 
@@ -256,8 +260,14 @@ class Sink(nn.Module):
 
 
 class Source(nn.Module):
+    """The input called `name`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
     def forward(self, frame: Frame) -> Flow:
-        return Flow(frame.images, None)
+        return Flow(frame.inputs[self.name], None)
 
 
 def presence(frame: Frame, stream: Flow) -> Tensor | None:

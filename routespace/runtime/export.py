@@ -15,7 +15,7 @@ from routespace.runtime.dense import Atoms, Decision, Flow, both, needed, select
 from routespace.runtime.fold import scale_and_shift
 from routespace.runtime.frame import Frame
 from routespace.runtime.layers import BatchNorm
-from routespace.runtime.tree import run
+from routespace.runtime.tree import every, run
 
 tally = "needed"
 presence = dense.presence
@@ -35,7 +35,7 @@ class AffineNorm(BatchNorm):
 
 def prepare(op: nn.Module) -> nn.Module:
     """`op` with its batch norms turned affine, in place; parameters and names stay."""
-    for part in op.modules():
+    for part in every(op):
         if isinstance(part, BatchNorm):
             part.__class__ = AffineNorm
     return op

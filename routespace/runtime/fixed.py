@@ -70,8 +70,15 @@ class Sink(nn.Module):
 
 
 class Source(nn.Module):
+    """The input called `name`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
     def forward(self, frame: Frame) -> Tensor:
-        return frame.images if torch.is_grad_enabled() else frame.images.contiguous(memory_format=torch.channels_last)
+        given = frame.inputs[self.name]
+        return given if torch.is_grad_enabled() else given.contiguous(memory_format=torch.channels_last)
 
 
 def presence(frame: Frame, stream: Tensor) -> Tensor | None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from routespace.runtime.frame import Frame
 from routespace.runtime.layers import BatchNorm, Ladder, ResizeBy, ResizeTo, Sizes, climb
 from routespace.runtime.merges import add_up, total
-from routespace.runtime.tree import BesideOp, ChainOp
+from routespace.runtime.tree import BesideOp, ChainOp, every
 
 Step = Callable[[Any, Sizes], Tensor]
 
@@ -80,7 +80,7 @@ class Watch:
 
     def __init__(self, module: nn.Module) -> None:
         self.places: list[tuple[dict[str, Any], str]] = []
-        for part in module.modules():
+        for part in every(module):
             for holder in (part._modules, part._parameters, part._buffers):
                 self.places.extend((holder, name) for name in holder)
         self.held = self._found()
@@ -203,7 +203,7 @@ def _fused(parts: list[nn.Module], fresh: bool) -> Iterator[Step]:
         yield (lambda x, sizes: F.relu_(x)) if fresh else (lambda x, sizes: F.relu(x))
 
 
-def scale_and_shift(norm: BatchNorm) -> tuple[Tensor, Tensor]:
+def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """The affine map that a batch norm is in inference, per channel."""
     assert norm.running_mean is not None and norm.running_var is not None
     scale = torch.rsqrt(norm.running_var + norm.eps)

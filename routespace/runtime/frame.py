@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -15,20 +16,26 @@ from routespace.runtime.errors import InputError
 from routespace.space.shape import Stride
 
 Size = tuple[int, int]
-SizesOf = Callable[[Size], tuple[dict[Stride, Size], Mapping[str, Size]]]
+Sizes: TypeAlias = "Size | tuple[tuple[str, Size], ...]"
+SizesOf = Callable[[Sizes], tuple[dict[Stride, Size], Mapping[str, Size]]]
 
 
 @dataclass
 class Frame:
-    """One call: the batch size, sizes of streams by stride and by name, and images that ran, by unit."""
+    """One call: the batch size, sizes of streams by stride and by name, and images that ran, by unit.
+
+    `size` is that of the images, or of every input by its name; `inputs` are the tensors, `images` the first of them.
+    """
 
     batch: int
-    size: Size
+    size: Sizes
     sizes: dict[Stride, Size]
     values: Mapping[str, Size]
+    inputs: Mapping[str, Tensor]
     images: Tensor
     blanks: BlankStore
     ran: dict[int, list[int]] = field(default_factory=dict)
+    shares: list[tuple[int, Sequence[int], Sequence[int] | None]] = field(default_factory=list)
     latest: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -40,6 +47,11 @@ class Frame:
         if self.latest is None or self.latest[0] is not x:
             self.latest = (x, F.relu(x))
         return self.latest[1]
+
+    def share(self, unit: int | None, images: Sequence[int], positions: Sequence[int] | None) -> None:
+        """Note that a unit of the ledger ran for `images` at that many positions each; None is all of them."""
+        if unit is not None:
+            self.shares.append((unit, images, positions))
 
     def log(self, unit: int, images: tuple[int, ...]) -> None:
         """Note that a unit of the ledger ran for `images`."""
@@ -81,7 +93,77 @@ class Begin(nn.Module):
             )
         for parameter in self.like:
             check_against(images, parameter)
-        return Frame(images.shape[0], size, *self.sizes_of(size), images, self.blanks)
+        return Frame(images.shape[0], size, *self.sizes_of(size), {self.name: images}, images, self.blanks)
+
+
+class BeginPyramid(nn.Module):
+    """Checks the levels of a pyramid and opens the frame of a call. `levels` are (name of the input, label, channels,
+    stride), finest first; the rest as in `Begin`."""
+
+    def __init__(
+        self,
+        name: str,
+        levels: Sequence[tuple[str, str, int, Stride]],
+        sizes_of: SizesOf,
+    ) -> None:
+        super().__init__()
+        self.name, self.levels = name, tuple(levels)
+        self.sizes_of = lru_cache(maxsize=64)(sizes_of)
+        self.blanks = BlankStore()
+        self.like: tuple[Tensor, ...] = ()
+
+    def forward(self, given: Mapping[str, Tensor] | Sequence[Tensor]) -> Frame:
+        labels = [label for _, label, _, _ in self.levels]
+        if isinstance(given, Mapping):
+            missing = [label for label in labels if label not in given]
+            if missing:
+                raise InputError(f"input `{self.name}` has no level `{missing[0]}`; its levels are {', '.join(labels)}")
+            tensors = [given[label] for label in labels]
+        elif isinstance(given, Tensor) or len(given) != len(labels):
+            count = "one tensor" if isinstance(given, Tensor) else f"{len(given)} tensors"
+            raise InputError(f"input `{self.name}` has {len(labels)} levels ({', '.join(labels)}), {count} were given")
+        else:
+            tensors = list(given)
+        first = tensors[0]
+        for place, ((name, _, channels, stride), tensor) in enumerate(zip(self.levels, tensors, strict=True)):
+            self.check(name, channels, tensor, first)
+            if place:
+                self.check_size(name, stride, tensor, place, tensors[place - 1])
+        size = tuple(
+            (name, (int(tensor.shape[2]), int(tensor.shape[3])))
+            for (name, *_), tensor in zip(self.levels, tensors, strict=True)
+        )
+        inputs = {name: tensor for (name, *_), tensor in zip(self.levels, tensors, strict=True)}
+        return Frame(first.shape[0], size, *self.sizes_of(size), inputs, first, self.blanks)
+
+    def check(self, name: str, channels: int, tensor: object, first: Tensor) -> None:
+        if not isinstance(tensor, Tensor) or tensor.dim() != 4:
+            shape = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise InputError(f"level `{name}` must be (N, {channels}, H, W), not {shape}")
+        if tensor.shape[1] != channels:
+            raise InputError(f"level `{name}` has {tensor.shape[1]} channels; the space declares {channels}")
+        if not tensor.is_floating_point():
+            raise InputError(f"level `{name}` is {tensor.dtype}; a floating-point tensor is needed")
+        if min(tensor.shape[2:]) < 1:
+            raise InputError(f"level `{name}` has no positions: {tensor.shape[2]}x{tensor.shape[3]}")
+        if tensor.shape[0] != first.shape[0] or tensor.dtype != first.dtype or tensor.device != first.device:
+            raise InputError(
+                f"level `{name}` has {tensor.shape[0]} images, {tensor.dtype} on {tensor.device}; "
+                f"`{self.levels[0][0]}` has {first.shape[0]}, {first.dtype} on {first.device}"
+            )
+        for parameter in self.like:
+            check_against(tensor, parameter)
+
+    def check_size(self, name: str, stride: Stride, tensor: Tensor, place: int, finer: Tensor) -> None:
+        """Each level has its share of the positions of the one before it, rounded up or down."""
+        before, _, _, finest = self.levels[place - 1]
+        factor = stride / finest
+        for own, larger in zip(tensor.shape[2:], finer.shape[2:], strict=True):
+            if not larger // factor <= own <= -(-larger // factor):
+                raise InputError(
+                    f"level `{name}` (stride {stride}) is {tensor.shape[2]}x{tensor.shape[3]}, which does not fit "
+                    f"`{before}` (stride {finest}) of {finer.shape[2]}x{finer.shape[3]}"
+                )
 
 
 def check_against(images: Tensor, parameter: Tensor) -> None:

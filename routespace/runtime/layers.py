@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from routespace.space.registry import ByMode
 from routespace.space.shape import Stride
 
 Sizes: TypeAlias = Mapping[Stride, tuple[int, int]]
@@ -33,6 +34,25 @@ class Scale(nn.Module):
 
 def scale(inputs: tuple[int, ...], weight: float) -> nn.Module:
     return Scale(weight)
+
+
+class Learned(nn.Module):
+    """A stream times a number that is learned."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self.start = start
+        self.weight = nn.Parameter(torch.empty(1))
+
+    def reset_parameters(self) -> None:
+        nn.init.constant_(self.weight, self.start)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight.to(x.dtype)
+
+
+def learned(inputs: tuple[int, ...], start: float) -> nn.Module:
+    return Learned(float(start))
 
 
 def conv(
@@ -81,16 +101,28 @@ def batchnorm(inputs: tuple[int, ...], eps: float, momentum: float, stats: str) 
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalisation. Inputs that need no gradient are laid out contiguously where a backward pass may follow:
-    torch's CPU kernel for channels-last ones writes the input's gradient without having been asked for it and crashes.
+    """Group normalisation; a single value has variance 0.
+
+    Inputs that need no gradient are laid out contiguously where a backward pass may follow: torch's CPU kernel for
+    channels-last ones writes the input's gradient without having been asked for it and crashes.
     """
 
+    def __init__(self, groups: int, channels: int, eps: float, stats: str | ByMode = "all") -> None:
+        super().__init__(groups, channels, eps)
+        self.by_mode = stats if isinstance(stats, ByMode) else ByMode(stats, stats)
+
+    @property
+    def stats(self) -> str:
+        """Which positions of an image count behind a gate per position: "all", or the "active" ones."""
+        return str(self.by_mode.training if self.training else self.by_mode.inference)
+
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.contiguous() if torch.is_grad_enabled() and not x.requires_grad else x)
+        x = x.contiguous() if torch.is_grad_enabled() and not x.requires_grad else x
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
-def groupnorm(inputs: tuple[int, ...], groups: int, eps: float) -> nn.Module:
-    return GroupNorm(groups, inputs[0], eps)
+def groupnorm(inputs: tuple[int, ...], groups: int, eps: float, stats: str | ByMode) -> nn.Module:
+    return GroupNorm(groups, inputs[0], eps, stats)
 
 
 def relu(inputs: tuple[int, ...]) -> nn.Module:

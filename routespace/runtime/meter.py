@@ -11,32 +11,40 @@ import torch
 from torch import Tensor, nn
 
 from routespace.runtime.dense import Decision
-from routespace.runtime.frame import Frame, Size
+from routespace.runtime.frame import Frame, Sizes
+from routespace.runtime.growth import Demand, grown
 from routespace.runtime.result import Cost
+from routespace.space.conventions import Convention
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
     """A value that does work. `gate` for a gate's own work; `atoms` (gate, route or None) under which it is needed,
-    None for always; `present` which of the presence masks given it depends on, None for all images."""
+    None for always; `present` which of the presence masks given it depends on, None for all images. `route` (gate,
+    index) decides per position how much of the unit runs, as the demands of what stands `after` it tell."""
 
     name: str
     atoms: tuple[tuple[int, int | None], ...] | None
     gate: int | None = None
     present: int | None = None
+    route: tuple[int, int] | None = None
+    after: tuple[Demand, ...] = ()
+    sent: bool = False
 
 
 class Prices(NamedTuple):
-    """By unit, float64: what a convention charges where the unit runs; `always` those charged hard in any case."""
+    """By unit, float64: what a convention charges where the unit runs; `always` those charged hard in any case;
+    `positions` of units that gates decide per position."""
 
     expected: Tensor
     hard: Tensor
     executed: Tensor
     always: Tensor
-    open_above: float
+    positions: Tensor
+    convention: Convention
 
 
-PriceList = Callable[[Size, str], tuple[list[float], list[float], list[float], list[bool], float]]
+PriceList = Callable[[Sizes, str], tuple[list[float], list[float], list[float], list[bool], list[int], Convention]]
 
 
 class Meter(nn.Module):
@@ -47,6 +55,9 @@ class Meter(nn.Module):
         self.units, self.convention = tuple(units), convention
         self.price_list = lru_cache(maxsize=64)(price_list)
         self.slots = tuple(slots)
+        self.mapped = [place for place, unit in enumerate(self.units) if unit.route is not None]
+        self.places: Tensor
+        self.register_buffer("places", torch.tensor(self.mapped, dtype=torch.long), persistent=False)
         starts = [sum(slots[:gate]) for gate in range(len(slots))]
         total = sum(slots)
         closed, reached, one, zero = total, total + len(slots), total + 2 * len(slots), total + 2 * len(slots) + 1
@@ -54,6 +65,8 @@ class Meter(nn.Module):
         for unit in self.units:
             if unit.gate is not None:
                 columns.append([reached + unit.gate])
+            elif unit.route is not None:
+                columns.append([zero])
             elif unit.atoms is None:
                 columns.append([one])
             else:
@@ -66,15 +79,29 @@ class Meter(nn.Module):
         self.watched: Tensor
         self.register_buffer("watched", torch.tensor(watched, dtype=torch.long), persistent=False)
 
-    def prices(self, size: Size, convention: str, device: torch.device) -> Prices:
-        expected, hard, executed, always, above = self.price_list(size, convention)
+    def prices(self, size: Sizes, convention: str, device: torch.device) -> Prices:
+        expected, hard, executed, always, positions, rules = self.price_list(size, convention)
         return Prices(
             torch.tensor(expected, dtype=torch.float64, device=device),
             torch.tensor(hard, dtype=torch.float64, device=device),
             torch.tensor(executed, dtype=torch.float64, device=device),
             torch.tensor(always, dtype=torch.bool, device=device),
-            above,
+            torch.tensor(positions, dtype=torch.float64, device=device),
+            rules,
         )
+
+    def ran(self, frame: Frame) -> Tensor:
+        """How much of every unit ran for every image, (N, units) float64, from what leaves wrote into the frame."""
+        done = [[0.0] * len(self.units) for _ in range(frame.batch)]
+        for unit, images in frame.ran.items():
+            for image in images:
+                done[image][unit] += 1.0
+        positions = self.price_list(frame.size, self.convention)[4] if frame.shares else []
+        for unit, among, counts in frame.shares:
+            for place, image in enumerate(among):
+                done[image][unit] += 1.0 if counts is None else counts[place] / positions[unit]
+        found = torch.tensor(done, dtype=torch.float64, device=frame.images.device)
+        return found.view(frame.batch, len(self.units))
 
     def cost(
         self,
@@ -88,19 +115,20 @@ class Meter(nn.Module):
         """Cost by `convention`. `ran` (N, units) is what was executed; without it the form ran all, or all needed."""
         device = frame.images.device
         prices = self.prices(frame.size, convention, device)
-        weights = self._spread(frame, decisions, present, [decision.weights for decision in decisions], device)
+        above = prices.convention.open_above
+        soft = [decision.weights for decision in decisions]
+        weights = self._spread(frame, decisions, present, soft, prices)
         opened = [
-            decision.open & ~(decision.weights <= prices.open_above) if prices.open_above > 0 else decision.open
-            for decision in decisions
+            decision.open & ~(decision.weights <= above) if above > 0 else decision.open for decision in decisions
         ]
-        needed = self._spread(frame, decisions, present, opened, device).detach()
+        needed = self._spread(frame, decisions, present, opened, prices).detach()
         expected = weights @ prices.expected
         hard = torch.where(prices.always, 1.0, needed) @ prices.hard
         if ran is not None:
             done = ran
         elif only_needed:
             exact = [decision.open for decision in decisions]
-            done = self._spread(frame, decisions, present, exact, device)
+            done = self._spread(frame, decisions, present, exact, prices)
         else:
             done = torch.ones(frame.batch, len(self.units), dtype=torch.float64, device=device)
             for place, unit in enumerate(self.units):
@@ -114,23 +142,52 @@ class Meter(nn.Module):
         decisions: Sequence[Decision],
         present: Sequence[Tensor | None],
         by_route: Sequence[Tensor],
-        device: torch.device,
+        prices: Prices,
     ) -> Tensor:
         """Weight of every unit for every image, (N, units) float64."""
-        one = torch.ones(frame.batch, 1, dtype=torch.float64, device=device)
+        one = torch.ones(frame.batch, 1, dtype=torch.float64, device=frame.images.device)
         closed = [(decision.reached & ~decision.active)[:, None] for decision in decisions]
         reached = [
             (decision.reached if decision.consulted else torch.zeros_like(decision.reached))[:, None]
             for decision in decisions
         ]
         table = torch.cat(
-            [part.to(torch.float64) for part in (*by_route, *closed, *reached)] + [one, torch.zeros_like(one)], 1
+            [part.to(torch.float64) for part in (*map(highest, by_route), *closed, *reached)]
+            + [one, torch.zeros_like(one)],
+            1,
         )
         if not self.units:
             return table[:, :0]
         spread = table[:, self.columns].amax(-1)
+        if self.mapped:
+            spread = spread.index_copy(1, self.places, self._shares(by_route, prices))
         held = [mask for mask in present if mask is not None]
         if not held:
             return spread
         masks = torch.stack([one[:, 0] if mask is None else mask.to(torch.float64) for mask in (*present, None)], 1)
         return spread * masks[:, self.watched]
+
+    def _shares(self, by_route: Sequence[Tensor], prices: Prices) -> Tensor:
+        """How much of each unit that is decided per position is used, (N, such units) float64: the gate's map, grown
+        by what the ops behind the unit demand, summed, over the positions there are."""
+        known: dict[tuple[object, ...], Tensor] = {}
+        found: list[Tensor] = []
+        for place in self.mapped:
+            unit = self.units[place]
+            assert unit.route is not None
+            gate, index = unit.route
+            detached = unit.sent and prices.convention.sent_detached
+            key = (gate, index, unit.after, detached)
+            if key not in known:
+                weights = by_route[gate][:, index].to(torch.float64)
+                grown_ = grown(
+                    weights.detach() if detached else weights, unit.after, self.training, prices.convention.local_norms
+                )
+                known[key] = grown_.flatten(1).sum(1)
+            found.append(known[key] / prices.positions[place])
+        return torch.stack(found, 1)
+
+
+def highest(weights: Tensor) -> Tensor:
+    """Weights (N, K) as they are; of maps (N, K, H, W) the highest of each."""
+    return weights if weights.dim() == 2 else weights.flatten(2).amax(2)

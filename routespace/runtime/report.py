@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,8 +18,8 @@ from routespace.runtime.result import ByRoute, Cost, Outcome, Routing
 
 class Report(nn.Module):
     """`keys` name the outputs; `gates` are (node, routes) of the decisions; `watched` counts the streams whose
-    presence the meter needs; `tally` says how executed work is told: "all" (everything ran), what was "needed", or
-    the "trace" that leaves wrote into the frame."""
+    presence the meter needs; `mapped` are the places of decisions per position; `tally` says how executed work is
+    told: "all" (everything ran), what was "needed", or the "trace" that leaves wrote into the frame."""
 
     def __init__(
         self,
@@ -30,11 +30,12 @@ class Report(nn.Module):
         tally: str,
         presence: Callable[[Frame, Any], Tensor | None],
         debug: bool,
+        mapped: Collection[int] = (),
     ) -> None:
         super().__init__()
         self.meter, self.keys, self.gates = meter, tuple(keys), tuple(gates)
         self.watched, self.tally, self.presence, self.debug = watched, tally, presence, debug
-        owners = [place for place, (_, routes) in enumerate(self.gates) for _ in routes]
+        owners = [place for place, (_, routes) in enumerate(self.gates) if place not in mapped for _ in routes]
         self.owners: Tensor
         self.register_buffer("owners", torch.tensor(owners, dtype=torch.long), persistent=False)
 
@@ -43,7 +44,7 @@ class Report(nn.Module):
         decisions: tuple[Decision, ...] = parts[len(self.keys) : len(self.keys) + len(self.gates)]
         streams = parts[len(parts) - self.watched :] if self.watched else ()
         present = [self.presence(frame, stream) for stream in streams]
-        ran = self._trace(frame) if self.tally == "trace" else None
+        ran = self.meter.ran(frame) if self.tally == "trace" else None
 
         def view(convention: str) -> Cost:
             cost = self.meter.cost(frame, decisions, present, ran, self.tally == "needed", convention)
@@ -71,22 +72,19 @@ class Report(nn.Module):
         """Values (N, K) of every gate by node and route, NaN where the node was not reached."""
         if not decisions:
             return {}
-        missing = ~torch.stack([decision.reached for decision in decisions], 1)[:, self.owners]
-        columns = iter(torch.cat(list(values), 1).masked_fill(missing, torch.nan).unbind(1))
+        whole = [place for place, value in enumerate(values) if value.dim() == 2]
+        columns: dict[int, Iterator[Tensor]] = {}
+        if whole:
+            missing = ~torch.stack([decision.reached for decision in decisions], 1)[:, self.owners]
+            shown = torch.cat([values[place] for place in whole], 1).masked_fill(missing, torch.nan)
+            columns = dict.fromkeys(whole, iter(shown.unbind(1)))
         found: ByRoute = {}
-        for node, routes in self.gates:
+        for place, ((node, routes), value, decision) in enumerate(zip(self.gates, values, decisions, strict=True)):
+            if place not in columns:
+                columns[place] = iter(value.masked_fill(~decision.reached.view(-1, 1, 1, 1), torch.nan).unbind(1))
             for route in routes:
-                found.setdefault(node, {})[route] = next(columns)
+                found.setdefault(node, {})[route] = next(columns[place])
         return found
 
     def _margins(self, decisions: Sequence[Decision]) -> ByRoute:
         return self._spread([decision.margin() for decision in decisions], decisions)
-
-    def _trace(self, frame: Frame) -> Tensor:
-        ran = [[0.0] * len(self.meter.units) for _ in range(frame.batch)]
-        for unit, images in frame.ran.items():
-            for image in images:
-                ran[image][unit] += 1.0
-        return torch.tensor(ran, dtype=torch.float64, device=frame.images.device).view(
-            frame.batch, len(self.meter.units)
-        )

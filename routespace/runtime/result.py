@@ -63,12 +63,12 @@ class Routing:
 class Outcome:
     """`output`: a tensor, or a dict by name where the space declares several; `routing`: how it came about.
 
-    `size` is the (height, width) of the images.
+    `size` is the (height, width) of the images, or that of every input by its name.
     """
 
     output: Any
     routing: Routing
-    size: tuple[int, int]
+    size: tuple[Any, ...]
 
 
 def _flatten(outcome: Outcome) -> tuple[list[Any], Any]:
@@ -82,14 +82,19 @@ def _flatten(outcome: Outcome) -> tuple[list[Any], Any]:
         cost.expected,
         cost.hard,
         cost.executed,
-    ], [cost.convention, list(outcome.size)]
+    ], [cost.convention, outcome.size]
+
+
+def _frozen(size: Any) -> Any:
+    """A size as it was before it went through JSON."""
+    return tuple(_frozen(part) for part in size) if isinstance(size, (list, tuple)) else size
 
 
 def _unflatten(parts: Iterable[Any], context: Any) -> Outcome:
-    convention, (height, width) = context
+    convention, size = context
     output, weights, logits, reached, expected, hard, executed = parts
     return Outcome(
-        output, Routing(weights, logits, reached, Cost(expected, hard, executed, str(convention))), (height, width)
+        output, Routing(weights, logits, reached, Cost(expected, hard, executed, str(convention))), _frozen(size)
     )
 
 

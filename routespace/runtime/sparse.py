@@ -312,8 +312,15 @@ class Sink(nn.Module):
 
 
 class Source(nn.Module):
+    """The input called `name`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
     def forward(self, frame: Frame) -> Rows:
         if not frame.batch:
             return Rows(())
-        images = frame.images if torch.is_grad_enabled() else laid_out(frame.images)
+        given = frame.inputs[self.name]
+        images = given if torch.is_grad_enabled() else laid_out(given)
         return Rows((Piece(images, tuple(range(frame.batch))),))

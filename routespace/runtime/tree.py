@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,17 +11,48 @@ from routespace.runtime.layers import Sizes
 from routespace.runtime.merges import Merger
 
 
-class ChainOp(nn.Module):
-    """Parts one after the other; empty is the identity."""
+class Tree(nn.Module):
+    """Parts of an op: its own, registered as children, and those `lent` to it, which another module registers."""
 
     def __init__(self, parts: Iterable[nn.Module], targets: Sequence[bool]) -> None:
         super().__init__()
         self.targets = tuple(targets)
+        self.lent: dict[int, tuple[nn.Module]] = {}
         for place, part in enumerate(parts):
             self.add_module(str(place), part)
 
     def parts(self) -> list[nn.Module]:
-        return [self._modules[str(place)] for place in range(len(self.targets))]  # type: ignore[misc]
+        return [
+            self.lent[place][0] if place in self.lent else self._modules[str(place)]  # type: ignore[misc]
+            for place in range(len(self.targets))
+        ]
+
+    def lend(self, place: int, part: nn.Module) -> None:
+        """Use `part`, which belongs elsewhere, at `place`."""
+        self._modules.pop(str(place), None)
+        self.lent[place] = (part,)
+
+
+def every(op: nn.Module) -> Iterator[nn.Module]:
+    """`op` and all modules below it, those lent to it included."""
+    yield op
+    lent = [part for (part,) in op.lent.values()] if isinstance(op, Tree) else []
+    for part in (*op.children(), *lent):
+        yield from every(part)
+
+
+def borrow(op: nn.Module, owner: nn.Module) -> None:
+    """Let `op` use the leaves with weights of `owner`, an op of the same make, instead of its own."""
+    assert isinstance(op, Tree) and isinstance(owner, Tree)
+    for place, (own, other) in enumerate(zip(op.parts(), owner.parts(), strict=True)):
+        if isinstance(own, Tree):
+            borrow(own, other)
+        elif own.state_dict():
+            op.lend(place, other)
+
+
+class ChainOp(Tree):
+    """Parts one after the other; empty is the identity."""
 
     def forward(self, x: Tensor, sizes: Sizes) -> Tensor:
         for part, targets in zip(self.parts(), self.targets, strict=True):
@@ -29,17 +60,12 @@ class ChainOp(nn.Module):
         return x
 
 
-class BesideOp(nn.Module):
+class BesideOp(Tree):
     """Parts side by side on one input, merged."""
 
     def __init__(self, parts: Iterable[nn.Module], targets: Sequence[bool], merger: Merger) -> None:
-        super().__init__()
-        self.targets, self.merger = tuple(targets), merger
-        for place, part in enumerate(parts):
-            self.add_module(str(place), part)
-
-    def parts(self) -> list[nn.Module]:
-        return [self._modules[str(place)] for place in range(len(self.targets))]  # type: ignore[misc]
+        super().__init__(parts, targets)
+        self.merger = merger
 
     def forward(self, x: Tensor, sizes: Sizes) -> Tensor:
         return self.merger(

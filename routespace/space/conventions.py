@@ -14,11 +14,15 @@ class Convention:
 
     The price of a row is `macs + norm·(norm) + activation·(activation) + pool·(pool) + resize·(resize)`.
     `routes_to_outputs`: whether a route that only outputs read is charged. `gates`, `gates_in_expected`: whether
-    gates are charged at all, and in the expected cost; `every_gate`: run or not. `fixed_in_expected`: whether work
-    outside nodes (stem, decoder) is in the expected cost. `entry_cell`, `entry_gate`: whether the nodes fed by no
+    gates are charged at all, and in the expected cost; `every_gate`: run or not. `fixed`,
+    `fixed_in_expected`: whether work that no gate decides over (stem, decoder) is charged at all, and in the expected
+    cost. `entry_cell`, `entry_gate`: whether the nodes fed by no
     route are charged for their cells and gates. `padded`: sizes as if every window were padded to keep its size.
     `square_outputs`: the ops that outputs are made by are priced on a map as wide as it is high (a released slip).
-    `open_above`: a weight counts as open in the hard cost above this.
+    `open_above`: a weight counts as open in the hard cost above this. Of routes decided per position: `twice` names
+    ops that are counted two times (a released slip); `unread`: routes that nobody receives are charged as if run;
+    `local_norms`: a norm wants no other positions than its own, whatever its statistics run over; `sent_detached`:
+    no gradient comes from the expected cost of routes that leave a node. `binary`: a published G is 2^30 of the unit.
     """
 
     name: str
@@ -31,17 +35,24 @@ class Convention:
     gates: bool = True
     gates_in_expected: bool = True
     every_gate: bool = False
+    fixed: bool = True
     fixed_in_expected: bool = True
     entry_cell: bool = True
     entry_gate: bool = True
     padded: bool = False
     square_outputs: bool = False
     open_above: float = 0.0
+    twice: frozenset[str] = frozenset()
+    unread: bool = False
+    local_norms: bool = False
+    sent_detached: bool = False
     unit: str = "MAC"
+    binary: bool = False
 
-    def price(self, cost: Cost) -> float:
+    def price(self, cost: Cost, op: str = "") -> float:
+        """Price of `cost`, which is that of one `op` if it is named."""
         return (
-            cost.macs
+            cost.macs * (2 if op in self.twice else 1)
             + self.norm * cost.norm
             + self.activation * cost.activation
             + self.pool * cost.pool
@@ -91,5 +102,20 @@ convention(
         padded=True,
         open_above=1e-4,
         unit="FLOP",
+    )
+)
+convention(
+    Convention(
+        "dynamic_head_code",
+        "Song et al., Fine-Grained Dynamic Head for Object Detection, NeurIPS 2020, released code",
+        norm=1.0,
+        gates=False,
+        gates_in_expected=False,
+        fixed=False,
+        twice=frozenset({"depthwise"}),
+        unread=True,
+        local_norms=True,
+        sent_detached=True,
+        binary=True,
     )
 )

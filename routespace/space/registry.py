@@ -22,7 +22,10 @@ class BadArgument(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One argument of a registered name. `required` ones have no default; a `flag` may be written as a bare name."""
+    """One argument of a registered name. `required` ones have no default; a `flag` may be written as a bare name.
+
+    An argument that may be split `by_mode` reaches the factory as a `ByMode` where it is.
+    """
 
     name: str
     kind: ArgKind
@@ -30,6 +33,15 @@ class Parameter:
     required: bool = False
     least: float | None = None
     words: tuple[str, ...] = ()
+    by_mode: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ByMode:
+    """An argument that has one value in training and another one in inference."""
+
+    training: Any
+    inference: Any
 
 
 def _no_params(args: Args, channels: tuple[int, ...]) -> int:

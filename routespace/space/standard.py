@@ -158,6 +158,15 @@ _STANDARD = (
         window=lambda a: (1, 1, 1, 0),
     ),
     OpEntry(
+        "learned",
+        (Parameter("start", "number", required=True),),
+        _keep,
+        _free,
+        f"{_LAYERS}:learned",
+        window=lambda a: (1, 1, 1, 0),
+        params=lambda args, channels: 1,
+    ),
+    OpEntry(
         "conv",
         (_KERNEL, _CHANNELS, _STRIDE, _PAD, _DILATION, Parameter("groups", "integer", 1, least=1), _BIAS),
         _conv_shape,
@@ -191,7 +200,11 @@ _STANDARD = (
     ),
     OpEntry(
         "groupnorm",
-        (Parameter("groups", "integer", required=True, least=1), Parameter("eps", "number", 1e-5, least=0)),
+        (
+            Parameter("groups", "integer", required=True, least=1),
+            Parameter("eps", "number", 1e-5, least=0),
+            Parameter("stats", "word", "all", words=("all", "active"), by_mode=True),
+        ),
         _groups,
         _elements("norm"),  # type: ignore[arg-type]
         f"{_LAYERS}:groupnorm",

@@ -104,7 +104,7 @@ def test_every_policy_is_said() -> None:
 
 def test_names_that_mean_something_else_are_left_alone(tmp_path: Path) -> None:
     assert explicit_of("op conv = relu\nop a = conv | groupnorm(4)\n").endswith(
-        "op a    = conv | groupnorm(4, eps = 1e-05)\n"
+        "op a    = conv | groupnorm(4, eps = 1e-05, stats = all)\n"
     )
     assert "= batchnorm | relu" in explicit_of("op a(batchnorm) = batchnorm | relu\n")
     (tmp_path / "library.route").write_text("op mean = relu\nop batchnorm = relu\n")

@@ -133,3 +133,13 @@ def test_a_space_of_other_channels_is_refused(run: Run, files: Path, images: Pat
     assert ended.code == 1 and "4 channels" in ended.err
     (files / "tiny.route").write_text(text.replace("input image: 3", "input image: 1"))
     assert run("run", "tiny.route", "images", "--seed", "0", "-o", "out").code == 0
+
+
+def test_maps_of_gates_per_position_are_drawn(run: Run, files: Path, images: Path) -> None:
+    ended = run("run", str(rs.example("two_grains")), "images", "--seed", "1", "--set", "width=4", "-o", "out/maps")
+    assert ended.code == 0, ended.err
+    for name in ("scene0", "scene1"):
+        picture = (files / "out" / "maps" / f"{name}.gates.png").read_bytes()
+        assert picture.startswith(b"\x89PNG") and len(picture) > 5000
+    weights = json.loads((files / "out" / "maps" / "scene0.json").read_text())
+    assert 0 < weights["layer1"]["h.1.2"] <= 1

@@ -24,11 +24,13 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "language.md"
 OP_TO_WORDS = {
     "identity": "passes its input on",
     "scale": "times a constant",
+    "learned": "times a number that is learned, `start` at first; also written `learned(v) * stream`",
     "conv": "convolution; without `channels` the width stays; without `pad` the size stays at stride 1",
     "depthwise": "convolution of each channel by itself",
     "batchnorm": "batch normalisation; `stats` says which images count in training: `all` that reach it, or the "
     "`active` ones that its gate lets in; with fewer than two values running statistics are used",
-    "groupnorm": "normalisation per image over groups of channels",
+    "groupnorm": "normalisation per image over groups of channels; `stats` says over which positions behind a gate per "
+    "position: `all`, or the `active` ones that are computed; it may be split by mode",
     "relu": "max(0, x)",
     "gelu": "x · Φ(x)",
     "silu": "x · σ(x)",
@@ -68,6 +70,7 @@ LIMITS = (
     ("expressions in all nodes of a space", draft.MOST_READ, "RS801"),
     ("members of one output", expand.MOST_MEMBERS, "RS801"),
     ("indices of itself that a `let` reads", definitions.MOST_OPEN, "RS802"),
+    ("values of all indexed numbers", definitions.MOST_KNOWN, "RS806"),
     ("values of a `for`", numbers.MOST_STEPS, "RS803"),
     ("steps in all numbers of a space", numbers.MOST_WORK, "RS806"),
     ("ops inside each other", graph_ops.DEEPEST, "RS805"),

@@ -103,7 +103,7 @@ def changed(graph: RouteGraph, name: str, **changes: object) -> str:
 
 
 def test_everything_that_makes_a_difference_is_said() -> None:
-    graph = guard(rs.build(rs.load(EXAMPLES[-1])))
+    graph = guard(rs.build(rs.load(rs.example("small"))))
     text = dump(graph)
 
     def first(kind: type[Value]) -> str:
@@ -120,6 +120,8 @@ def test_everything_that_makes_a_difference_is_said() -> None:
         changed(graph, merge, arrives=False),
         changed(graph, merge, kind="max"),
         changed(graph, apply, op=Chain(())),
+        changed(graph, apply, weights="shared.x"),
+        changed(graph, gate, granularity="position"),
         dump(replace(graph, policies=replace(graph.policies, live_training="always"))),
         dump(replace(graph, policies=replace(graph.policies, init="normal", init_args=(("std", 0.5),)))),
     ]

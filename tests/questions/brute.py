@@ -52,6 +52,7 @@ def write_space(dice: random.Random) -> str:
     }}{closed}
   }}
 {chr(10).join(outputs)}
+{dice.choice(["", "", "  share across(layer)"])}
   live {dice.choice(["by_route", "by_node"])}
 }}
 """

@@ -104,7 +104,7 @@ def cost_of(graph: RouteGraph, one: Sight) -> tuple[int, int]:
     """Work and parameters of the fixed form, read from the ledger of the whole space."""
     fixed = fix(graph, held(graph, one.net))
     kept = {value.name for value in fixed.values}
-    work = sum(price(row, CONVENTIONS["macs"]).hard for row in ledger(graph, SIZE) if row.name in kept)
+    work = sum(price(row, CONVENTIONS["macs"]).hard for row in ledger(graph, SIZE) if row.value in kept)
     return int(work), count_parameters(fixed).total
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from routespace.diagnostics.codes.entry import Entry
-from routespace.diagnostics.codes.texts import CHOICE, GATE, space_of
+from routespace.diagnostics.codes.texts import CHOICE, GATE, MAP_GATE, space_of
 
 ENTRIES = (
     Entry(
@@ -42,6 +42,26 @@ ENTRIES = (
             GATE + "  node {\n    x = image | conv(1, 8)\n    send x by g(x) {\n"
             "      keep: conv(1, 16)\n    } closed keep = x\n  }\n"
             "  output y = keep\n"
+        ),
+    ),
+    Entry(
+        "RS406",
+        "gate per position of another size than what it gates",
+        "A gate `per position` weighs the result of the op it stands before, position by position, so both have one\n"
+        "size. Gate before a resize rather than behind it, or give the gate's body the stride of the op.",
+        space_of(
+            MAP_GATE + "  node {\n    x = image | conv(1, 8)\n    y = x | g * conv(3, stride = 2)\n  }\n"
+            "  output out = y\n"
+        ),
+    ),
+    Entry(
+        "RS407",
+        "shared weights of different shapes",
+        "Values at indices of an axis that is shared use one set of weights, so their convolutions and norms must be\n"
+        "alike at all of them: no channels or kernels that depend on the axis.",
+        space_of(
+            "  axis layer = 0..1\n  node at layer {\n    x = image | conv(3, 4 + layer)\n  }\n"
+            "  output a = x[0]\n  output b = x[1]\n  share across(layer)\n"
         ),
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from routespace.diagnostics.codes.entry import Entry
-from routespace.diagnostics.codes.texts import GATE, OUTPUT, space_of
+from routespace.diagnostics.codes.texts import GATE, MAP_GATE, OUTPUT, space_of
 
 ENTRIES = (
     Entry(
@@ -65,6 +65,17 @@ ENTRIES = (
         space_of(
             "  axis layer = 0..2\n  axis scale = s4, s8\n  node at layer, scale where scale == 0 {\n"
             "    x = image + x[layer - 1, scale + 1]\n  }\n  output y = x[2, s4]\n"
+        ),
+    ),
+    Entry(
+        "RS910",
+        "norm that makes skipping impossible",
+        "The statistics of a norm behind a gate `per position` run over all positions, so what stands before it is\n"
+        "computed everywhere. `stats = active` counts the positions that are computed anyway; `stats = active in\n"
+        "inference, stats = all in training` is what released code does.",
+        space_of(
+            MAP_GATE + "  node {\n    x = image | conv(1, 8)\n    y = x | g * (conv(3) | groupnorm(2))\n  }\n"
+            "  output out = y\n"
         ),
     ),
 )

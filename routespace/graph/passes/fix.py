@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from routespace.graph.infer import infer
 from routespace.graph.ir import (
     Apply,
-    Chain,
     Gate,
     Input,
     Leaf,
     Merge,
-    Op,
     Output,
     Route,
     RouteGraph,
@@ -133,6 +131,13 @@ class _Fixer:
             return
         self.put(replace(value, args=args, guard=None))
 
+    def scaled(self, value: Route, weight: float) -> None:
+        """What a route makes, times its weight: a value of its own, so that the op keeps the names of its weights."""
+        times = Leaf("scale", (("weight", weight),), (self.shapes[value.name].channels,))
+        name = f"{value.name}_scaled"
+        self.values.append(Apply(name, value.node, times, (value.name,), part="route", span=value.span))
+        self.streams[value.name] = name
+
     def route(self, value: Route, consulted: bool) -> None:
         weights = self.held.weights[value.gate]
         gate = self.graph.by_name[value.gate]
@@ -148,17 +153,13 @@ class _Fixer:
             if source is None:
                 self.streams[value.name] = None
             else:
-                op = value.op if weight == 1.0 else _scaled(value.op, weight, self.shapes[value.name].channels)
-                self.put(Apply(value.name, value.node, op, (self.tensor(source),), part="route", span=value.span))
+                args = (self.tensor(source),)
+                self.put(Apply(value.name, value.node, value.op, args, None, "route", value.weights, value.span))
+                if weight != 1.0:
+                    self.scaled(value, weight)
         else:
             zeros = value.sends and self.live != "by_route"
             self.streams[value.name] = _Zeros(value.name) if zeros else None
-
-
-def _scaled(op: Op, weight: float, channels: int) -> Op:
-    leaf = Leaf("scale", (("weight", weight),), (channels,))
-    parts = op.parts if isinstance(op, Chain) else (op,)
-    return Chain((*parts, leaf))
 
 
 def _needed(values: list[Value]) -> tuple[Value, ...]:

@@ -36,7 +36,7 @@ def _needs(graph: RouteGraph) -> dict[str, set[Atom] | None]:
             known |= atoms
 
     for value in reversed(graph.values):
-        if isinstance(value, Output):
+        if isinstance(value, Output) or (isinstance(value, Route) and not graph.readers[value.name]):
             needs[value.name] = None
         mine = needs[value.name]
         if mine:

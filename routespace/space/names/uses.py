@@ -206,6 +206,8 @@ class Uses(Lookup):
         """`expr` where a gate stands: an instance by its name, or a template with the stream it reads."""
         if isinstance(expr, Name):
             self.gate_name(expr.id, expr.span, local)
+        elif isinstance(expr, Call) and self.is_op(expr.name):
+            self.call(expr, local)
         elif isinstance(expr, Call):
             self.gate_name(expr.name, expr.span, local)
             for place, arg in enumerate(expr.args):

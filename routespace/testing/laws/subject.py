@@ -125,6 +125,14 @@ class Subject:
         return LawViolation(f"{law}: {problem}\n{self.case}")
 
 
+def nudged(tensor: Tensor, share: float, seed: int) -> Tensor:
+    """Every number of `tensor` larger or smaller by `share` of it: what roundings of that size may make of it."""
+    if not tensor.is_floating_point():
+        return tensor
+    signs = torch.randint(0, 2, tensor.shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    return tensor * (1 + share * signs.to(tensor.dtype))
+
+
 def distance(found: Tensor, wanted: Tensor) -> float:
     """Largest difference relative to the largest magnitude wanted; infinite where shapes or NaNs differ."""
     if found.shape != wanted.shape:

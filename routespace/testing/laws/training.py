@@ -8,11 +8,14 @@ from torch import Tensor
 
 from routespace.testing.laws.agree import routing_agrees
 from routespace.testing.laws.skip import gradients
-from routespace.testing.laws.subject import Form, Subject, distance
+from routespace.testing.laws.subject import Form, Subject, distance, nudged
 from routespace.testing.oracle import Oracle
 
 TOLERANCE = 1e-6
 TOO_CLOSE = 1e-7
+ULP = 2.0**-52
+UNSURE = 16
+"""A gradient may be off by this many times what it moves with roundings of images and weights."""
 TRAINED: tuple[Form, ...] = ("dense", "sparse")
 """Forms that train; export and fixed do not."""
 
@@ -41,9 +44,19 @@ def training_agrees(subject: Subject, forms: tuple[Form, ...] = ()) -> None:
         _same(subject, f"state after {where}", state, wanted.state)
         scale = max((float(slope.abs().max()) for slope in slopes.values()), default=0.0)
         for name, slope in slopes.items():
-            if not float((found[name] - slope).abs().max()) <= TOLERANCE * max(scale, 1e-3):
-                error = distance(found[name], slope)
-                raise subject.fail("training agrees", f"the gradient of `{name}` in {form} is {error:.2g} off")
+            error = float((found[name] - slope).abs().max())
+            if not error <= TOLERANCE * max(scale, 1e-3) and not error <= UNSURE * _drift(subject, slopes):
+                shown = distance(found[name], slope)
+                raise subject.fail("training agrees", f"the gradient of `{name}` in {form} is {shown:.2g} off")
+
+
+def _drift(subject: Subject, slopes: Mapping[str, Tensor]) -> float:
+    """How far the oracle's own gradients move when images and weights move by a rounding: statistics of images that are
+    almost alike divide by almost nothing."""
+    state = {name: nudged(tensor, ULP, place) for place, (name, tensor) in enumerate(subject.case.state.items(), 1)}
+    oracle = Oracle(subject.graph, state, mode="training")
+    moved = gradients(oracle.run(nudged(subject.case.images, ULP, 0)).outputs, oracle.parameters())
+    return max((float((moved[name] - slope).abs().max()) for name, slope in slopes.items()), default=0.0)
 
 
 def _same(subject: Subject, what: str, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

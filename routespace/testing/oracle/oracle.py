@@ -254,7 +254,7 @@ class Oracle:
         for value in self.graph.values:
             wanted = [need[value.name].wanted for need in needs]
             if isinstance(value, Gate):
-                there = [decision is not None for decision in evaluation.decisions[value.name]]
+                there = [x is not None for x in evaluation.streams[value.args[0]]]
             elif isinstance(value, Route):
                 source = evaluation.streams[value.source]
                 there = [

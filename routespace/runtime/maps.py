@@ -1,0 +1,123 @@
+"""Gates per position in the dense form: maps of weights, and the routes they decide.
+
+A route's stream is there wherever its source is; where its gate is shut at a position it is zero there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from routespace.runtime.activations import margin
+from routespace.runtime.control import Control
+from routespace.runtime.dense import Atoms, Decision, Flow, both, needed
+from routespace.runtime.frame import Frame
+from routespace.runtime.layers import MaxPool, Mean, ResizeBy, ResizeTo, Sizes
+from routespace.runtime.positions import reference_where
+from routespace.runtime.positions.geometry import POINTWISE, leaves
+from routespace.runtime.tree import run
+
+
+def is_skippable(op: nn.Module) -> bool:
+    """Whether what every leaf of `op` demands of its input is known here. Of other ops, registered from outside, whole
+    maps are made and selected."""
+    return all(isinstance(leaf, _KNOWN) for leaf in leaves(op))
+
+
+_KNOWN = (nn.Conv2d, MaxPool, nn.AvgPool2d, nn.GroupNorm, Mean, ResizeTo, ResizeBy, *POINTWISE)
+
+
+def selected(op: nn.Module, targets: bool, x: Tensor, mask: Tensor, sizes: Sizes, gain: Tensor) -> Tensor:
+    """`gain`·op(x) of whole maps where `mask`, zero elsewhere; with gradients."""
+    if is_skippable(op):
+        return reference_where(op, x, mask, sizes, gain)
+    there = mask.flatten(1).any(1).view(-1, 1, 1, 1)
+    made = run(op, torch.where(there, x, 0.0), sizes, targets)
+    return torch.where(mask, made * torch.where(mask, gain, 0.0).to(made.dtype), 0.0)
+
+
+class MapDecision(NamedTuple):
+    """What a gate decided per position: `weights`, `open` and `logits` are (N, K, H, W); the rest as in `Decision`."""
+
+    weights: Tensor
+    open: Tensor
+    active: Tensor
+    reached: Tensor
+    consulted: bool
+    logits: Tensor
+    margin: Callable[[], Tensor]
+
+    def opens(self, index: int) -> Tensor:
+        """Images (N,) that have a position where route `index` is open."""
+        return self.open[:, index].flatten(1).any(1)
+
+
+def decided(
+    activation: nn.Module, weights: Tensor, opened: Tensor, reached: Tensor, logits: Tensor, consulted: bool
+) -> MapDecision:
+    """The decision of maps (N, K, H, W) for the images that reach the gate."""
+    opened = opened & reached.view(-1, 1, 1, 1)
+    weights = torch.where(opened, weights, 0.0)
+    far = partial(_distance, activation, logits, consulted)
+    return MapDecision(weights, opened, opened.flatten(1).any(1), reached, consulted, logits, far)
+
+
+def _distance(activation: nn.Module, logits: Tensor, consulted: bool) -> Tensor:
+    return margin(activation, logits) if consulted else torch.full_like(logits, torch.inf)
+
+
+class Gate(nn.Module):
+    """Maps of weights for the images that reach it."""
+
+    def __init__(
+        self,
+        body: nn.Module,
+        targets: bool,
+        activation: nn.Module,
+        routes: tuple[str, ...],
+        below: float,
+        coupled: bool,
+    ) -> None:
+        super().__init__()
+        self.body, self.targets, self.activation, self.routes = body, targets, activation, routes
+        self.control = Control(routes)
+        self.node = ""
+        self.name = ""
+        self.atoms: Atoms | None = None
+
+    def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> MapDecision:
+        wanted = both(x.present, needed(self.atoms, decisions))
+        reached = wanted if wanted is not None else x.value.new_ones(frame.batch, dtype=torch.bool)
+        if self.control.forced is not None:
+            weights = self.control.maps(frame.batch, frame.values[self.name], x.value)
+            return decided(self.activation, weights, ~(weights <= 0), reached, weights, consulted=False)
+        logits = run(self.body, x.value, frame.sizes, self.targets)
+        weights, opened = self.activation(logits)
+        return decided(self.activation, weights, opened, reached, logits, consulted=True)
+
+
+class Route(nn.Module):
+    """α·op(source) at the positions where the route is open."""
+
+    def __init__(
+        self,
+        op: nn.Module,
+        targets: bool,
+        coupled: str | None,
+        index: int,
+        passes: bool,
+        zeros: tuple[bool, bool],
+    ) -> None:
+        super().__init__()
+        self.op, self.targets, self.index = op, targets, index
+
+    def forward(self, frame: Frame, source: Flow, decision: MapDecision) -> Flow:
+        present = both(source.present, decision.reached)
+        assert present is not None
+        mask = decision.open[:, self.index, None] & present.view(-1, 1, 1, 1)
+        gain = decision.weights[:, self.index, None]
+        return Flow(selected(self.op, self.targets, source.value, mask, frame.sizes, gain), present)

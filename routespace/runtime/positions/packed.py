@@ -1,0 +1,37 @@
+"""Weights of convolutions as matrices, made once for each state of the weight."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+
+class _Kept(NamedTuple):
+    weight: Tensor
+    pointer: int
+    version: int
+    matrix: Tensor
+
+
+_kept: WeakKeyDictionary[nn.Conv2d, _Kept] = WeakKeyDictionary()
+
+
+def matrix(conv: nn.Conv2d) -> Tensor:
+    """The weight of an ungrouped convolution as (outputs, kernel rows · kernel columns · inputs)."""
+    weight = conv.weight
+    version = 0 if weight.is_inference() else weight._version
+    kept = _kept.get(conv)
+    if (
+        kept is None
+        or kept.weight is not weight
+        or kept.pointer != weight.data_ptr()
+        or kept.version != version
+        or weight.is_inference()
+    ):
+        with torch.inference_mode(False):
+            found = weight.detach().permute(0, 2, 3, 1).reshape(conv.out_channels, -1).contiguous()
+        kept = _kept[conv] = _Kept(weight, weight.data_ptr(), version, found)
+    return kept.matrix

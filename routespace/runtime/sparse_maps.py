@@ -1,0 +1,142 @@
+"""Gates per position in the sparse form: what no open position needs is not computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from routespace.runtime.control import Control
+from routespace.runtime.dense import Atoms
+from routespace.runtime.fold import Plan
+from routespace.runtime.frame import Frame
+from routespace.runtime.maps import decided, is_skippable, selected
+from routespace.runtime.positions import Work, exact, measured, run_where
+from routespace.runtime.positions.choose import Chooser
+from routespace.runtime.positions.geometry import leaves
+from routespace.runtime.rows import Piece, Rows
+from routespace.runtime.sparse import Decision, wanting
+
+
+class MapDecision(NamedTuple):
+    """As in the dense form, and on the host: for each route the images that have a position where it is open, and
+    those that have none for any route."""
+
+    weights: Tensor
+    open: Tensor
+    active: Tensor
+    reached: Tensor
+    consulted: bool
+    logits: Tensor
+    margin: Callable[[], Tensor]
+    takers: tuple[frozenset[int], ...]
+    closed: frozenset[int]
+    images: frozenset[int]
+
+
+class Gate(nn.Module):
+    """Maps of weights for the images that reach it."""
+
+    def __init__(
+        self,
+        body: nn.Module,
+        targets: bool,
+        activation: nn.Module,
+        routes: tuple[str, ...],
+        below: float,
+        coupled: bool,
+    ) -> None:
+        super().__init__()
+        self.body, self.activation, self.routes = body, activation, routes
+        self.plan = Plan(body, targets)
+        self.control = Control(routes)
+        self.node = ""
+        self.name = ""
+        self.atoms: Atoms | None = None
+        self.unit = -1
+
+    def forward(self, frame: Frame, x: Rows, *decisions: Decision) -> MapDecision:
+        wanted = wanting(self.atoms, decisions)
+        pieces = list(x.pieces) if wanted is None else x.among(wanted)
+        images = [image for piece in pieces for image in piece.images]
+        size = frame.values[self.name]
+        full = frame.images.new_zeros(frame.batch, len(self.routes), *size)
+        reached = torch.zeros(frame.batch, dtype=torch.bool, device=full.device)
+        reached[images] = True
+        if self.control.forced is not None:
+            weights = self.control.maps(frame.batch, size, full)
+            return self.decide(weights, ~(weights <= 0), reached, weights, images, consulted=False)
+        made = [self.plan(piece.value, frame).expand(len(piece.images), -1, -1, -1) for piece in pieces]
+        for piece in pieces:
+            frame.log(self.unit, piece.images[:1] if piece.blank else piece.images)
+        logits = full
+        if made:
+            place = torch.tensor(images, device=full.device)
+            logits = full.to(made[0].dtype).index_copy(0, place, torch.cat(made))
+        weights, opened = self.activation(logits)
+        return self.decide(weights, opened, reached, logits, images, consulted=True)
+
+    def decide(
+        self, weights: Tensor, opened: Tensor, reached: Tensor, logits: Tensor, images: list[int], consulted: bool
+    ) -> MapDecision:
+        found = decided(self.activation, weights, opened, reached, logits, consulted)
+        some = found.open.flatten(2).any(2).tolist()
+        takers = tuple(frozenset(image for image in images if some[image][k]) for k in range(len(self.routes)))
+        here = frozenset(images)
+        return MapDecision(*found, takers, here - frozenset().union(*takers), here)
+
+
+class Route(nn.Module):
+    """α·op(source) at the positions where the route is open; nothing else of the op is computed."""
+
+    def __init__(
+        self,
+        op: nn.Module,
+        targets: bool,
+        coupled: str | None,
+        index: int,
+        passes: bool,
+        zeros: tuple[bool, bool],
+    ) -> None:
+        super().__init__()
+        self.op, self.targets, self.index = op, targets, index
+        self.skips = is_skippable(self.op)
+        self.units: tuple[int | None, ...] = ()
+        self.choose: Chooser = measured
+
+    def forward(self, frame: Frame, source: Rows, decision: MapDecision) -> Rows:
+        takers = decision.takers[self.index]
+        pieces = [self.piece(frame, piece, decision) for piece in source.among(takers)]
+        return Rows(tuple(pieces), tuple(sorted(decision.images - takers)))
+
+    def piece(self, frame: Frame, piece: Piece, decision: MapDecision) -> Piece:
+        images = list(piece.images)
+        value = piece.value.expand(len(images), -1, -1, -1) if piece.blank else piece.value
+        mask, gain = decision.open[images, self.index, None], decision.weights[images, self.index, None]
+        if torch.is_grad_enabled() or self.training or not self.skips:
+            for unit in self.units:
+                frame.share(unit, images, None)
+            return Piece(selected(self.op, self.targets, value, mask, frame.sizes, gain), piece.images)
+        work = Work(len(images))
+        made = run_where(self.op, value, mask, frame.sizes, gain, choose=self.choose, work=work)
+        for leaf, unit in zip(leaves(self.op), self.units, strict=True):
+            frame.share(unit, images, work.of(leaf))
+        return Piece(made, piece.images)
+
+
+@contextmanager
+def exactly(module: nn.Module) -> Iterator[nn.Module]:
+    """Within the block, a sparse module computes no position that no open one needs, not even where the whole map would
+    be faster."""
+    routes = [part for part in module.modules() if isinstance(part, Route)]
+    before = [route.choose for route in routes]
+    try:
+        for route in routes:
+            route.choose = exact
+        yield module
+    finally:
+        for route, choose in zip(routes, before, strict=True):
+            route.choose = choose
