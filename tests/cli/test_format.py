@@ -30,7 +30,7 @@ def test_files_are_changed_in_place(run: Run, files: Path) -> None:
     assert (files / "tiny.route").read_text() == before
     assert run("format", "--check", "tiny.route", "link.route").code == 0
     assert sorted(path.name for path in files.iterdir()) == sorted(
-        ["broken.route", "link.route", "loose.route", "ops.route", "tiny.route"]
+        ["broken.route", "link.route", "loose.route", "ops.route", "other.route", "tiny.route"]
     )
 
 
