@@ -22,7 +22,8 @@ def write_net(graph: RouteGraph, name: str, routes: Iterable[str]) -> str:
     for value in graph.values:
         if isinstance(value, Route) and value.name in open_routes:
             if not value.sends:
-                raise Fault("RS702", f"`{value.name}` is a branch inside a node: no net can name it", value.span)
+                message = f"`{value.name}` is a branch inside a node, which no net can name"
+                raise Fault("RS702", message, value.span, help="`--json` lists the routes of nets, named or not")
             at = index[value.node]
             first = at[0][1] if at else 0
             ordinals.setdefault((value.name.rsplit(".", 1)[-1], at[1:]), []).append(first)
