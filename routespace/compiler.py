@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from torch import fx, nn
 
-from routespace.emit import emit, shared_target, targets_of
+from routespace.emit import emit
 from routespace.graph.build import build
 from routespace.graph.ir import RouteGraph
 from routespace.graph.nets import Held, Weights, hold
@@ -16,6 +16,7 @@ from routespace.graph.passes.guard import guard
 from routespace.graph.verify import verify
 from routespace.runtime.init import initialise
 from routespace.space.model import Space
+from routespace.targets import shared_target, targets_of
 
 Form: TypeAlias = Literal["dense", "sparse", "export", "fixed"]
 Pass: TypeAlias = Callable[[RouteGraph], RouteGraph]

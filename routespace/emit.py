@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from keyword import iskeyword
 from typing import Any
 
 from torch import fx, nn
@@ -39,10 +38,9 @@ from routespace.runtime.tree import BesideOp, ChainOp, borrow
 from routespace.space.conventions import CONVENTIONS, Convention
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 from routespace.space.shape import Stride
+from routespace.targets import BEGIN, REPORT, shared_target, targets_of
 
-BEGIN, REPORT = "begin", "report"
 PROBE = (256, 256)
-_PLAIN = nn.Module()
 
 FORMS = {"dense": dense, "sparse": sparse, "export": export, "fixed": fixed}
 MAPS = {"dense": maps, "sparse": sparse_maps, "export": maps}
@@ -329,33 +327,6 @@ def factory(name: str | Callable[..., Any]) -> Callable[..., Any]:
         return name
     module, attribute = name.split(":")
     return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
-
-
-def targets_of(graph: RouteGraph) -> dict[str, str]:
-    """Module path of every value: its name, made safe against names that Python, `nn.Module` and this file use.
-
-    A value whose name begins other names (`x` beside `x.1`) stands below its own: `x.value`. A fixed net keeps the
-    paths of its space.
-    """
-    names = [value.name for value in (*(graph.sizing or graph).values, *graph.values)]
-    folders = {".".join(parts[:n]) for parts in (name.split(".") for name in names) for n in range(1, len(parts))}
-    taken: dict[str, str] = {}
-    targets: dict[str, str] = {}
-    for name in names:
-        path = [_safe(part) for part in name.split(".")] + ["value"] * (name in folders)
-        while taken.setdefault(".".join(path), name) != name:
-            path[-1] += "_"
-        targets[name] = ".".join(path)
-    return targets
-
-
-def shared_target(weights: str) -> str:
-    """Module path of weights that are shared under a name."""
-    return ".".join(_safe(part) for part in weights.split("."))
-
-
-def _safe(part: str) -> str:
-    return f"{part}_" if part in (BEGIN, REPORT) or iskeyword(part) or hasattr(_PLAIN, part) else part
 
 
 def _class_name(name: str) -> str:

@@ -16,8 +16,9 @@ ROOMS = {
     "graph": {"diagnostics", "space"},
     "questions": {"diagnostics", "space", "graph"},
     "runtime": {"diagnostics", "space"},
-    "emit": {"graph", "runtime", "space"},
-    "compiler": {"emit", "graph", "runtime", "space"},
+    "targets": {"graph"},
+    "emit": {"graph", "runtime", "space", "targets"},
+    "compiler": {"emit", "graph", "runtime", "space", "targets"},
     "budgets": {"compiler", "emit", "graph", "runtime", "space"},
 }
 """Each inner room and the rooms it may import; the others are the outer ring, which nothing inside imports."""
@@ -25,7 +26,7 @@ ROOMS = {
 LIBRARIES = {
     "lark": {"language"},
     "pydantic": {"space"},
-    "torch": {"runtime", "emit", "compiler", "budgets", "testing", "integrations", "draw", "cli"},
+    "torch": {"runtime", "targets", "emit", "compiler", "budgets", "testing", "integrations", "draw", "cli"},
     "torch.fx": {"emit", "compiler"},
     "typer": {"cli"},
     "rich": {"cli", "integrations", "testing"},

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor, nn
 
 from routespace.compiler import graph_of
-from routespace.emit import targets_of
 from routespace.graph.ir import Apply, Beside, Chain, Gate, Input, Leaf, Op, Route, RouteGraph
 from routespace.integrations.official_head import dynamic_head_names, load_dynamic_head
 from routespace.runtime.weights import load_strictly
+from routespace.targets import targets_of
 
 __all__ = ["dynamic_head_names", "load_dynamic_head", "load_segmentation", "segmentation_names"]
 

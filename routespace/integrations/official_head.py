@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor, nn
 
 from routespace.compiler import graph_of
-from routespace.emit import shared_target
 from routespace.graph.ir import Apply, Gate, Route, RouteGraph
 from routespace.runtime.weights import load_strictly
+from routespace.targets import shared_target
 
 _AFFINE: tuple[str, ...] = ("weight", "bias")
 _SENT = ("coarser", "finer")

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from routespace.emit import targets_of
 from routespace.graph.ir import Gate, Route, RouteGraph
 from routespace.runtime.control import forcing
+from routespace.targets import targets_of
 from routespace.testing.dice import SeededDice
 from routespace.testing.laws.subject import FORMS, Form, Subject, distance
 from routespace.testing.oracle import Oracle

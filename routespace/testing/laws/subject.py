@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from routespace.compiler import compile as compile_space
-from routespace.emit import targets_of
 from routespace.graph.ir import RouteGraph
 from routespace.runtime.result import Outcome
+from routespace.targets import targets_of
 from routespace.testing.cases import Case
 from routespace.testing.oracle import Oracle, OracleResult
 from routespace.testing.oracle.evaluate import Forced
