@@ -22,6 +22,9 @@ from routespace.space.names import check_space
 from routespace.space.shape import exact
 
 
+MOST_LEVELS = 100
+
+
 def build(space: Space, findings: Findings | None = None) -> RouteGraph:
     """The graph of `space`.
 
@@ -128,24 +131,31 @@ def _inputs(streams: Streams, findings: Findings) -> None:
             fault.report(findings)
             continue
         if declared.index:
-            _pyramid(streams, declared, channels, findings)
+            try:
+                _pyramid(streams, declared, channels)
+            except Fault as fault:
+                fault.report(findings)
             continue
         env = {"channels": channels, "stride": IMAGE_STRIDE}
         streams.drafts[declared.name] = Draft("input", declared.name, "", [], env, declared.span)
 
 
-def _pyramid(streams: Streams, declared: InputDecl, channels: int, findings: Findings) -> None:
+def _pyramid(streams: Streams, declared: InputDecl, channels: int) -> None:
     """An input per index of the axis that has strides."""
     scope, numbers = streams.scope, streams.numbers
     attribute = scope.attributes.get("stride")
     if attribute is None or declared.index != (attribute[0].name,):
         help = "declare the axis `with stride = …` and give the input this one index"
-        findings.add("RS312", "an input with an index needs one axis with a stride", declared.span, help=help)
-        return
+        raise Fault("RS312", "an input with an index needs one axis with a stride", declared.span, help=help)
     axis = scope.axis(declared.index[0], declared.span)
+    if len(axis.labels) > MOST_LEVELS:
+        message = f"input `{declared.name}` has {len(axis.labels)} levels; at most {MOST_LEVELS}"
+        raise Fault("RS801", message, declared.span)
     for ordinal in range(axis.low, axis.high + 1):
         name = f"{declared.name}.{axis.label(ordinal)}"
         stride = exact(numbers.number(attribute[1], {axis.name: ordinal}))
+        if stride <= 0:
+            raise Fault("RS313", f"the stride of `{axis.label(ordinal)}` is {stride}", attribute[1].span)
         env = {"channels": channels, "stride": stride}
         streams.drafts[name] = Draft("input", name, "", [], env, declared.span)
 

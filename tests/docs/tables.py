@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from routespace.diagnostics.catalogue import CATALOGUE
-from routespace.graph import arithmetic, definitions, draft, expand, numbers, places, scope
+from routespace.graph import arithmetic, build, definitions, draft, expand, numbers, places, scope
 from routespace.graph import ops as graph_ops
 from routespace.language import imports, parser, tokens
 from routespace.language.prelude import prelude
@@ -68,6 +68,7 @@ LIMITS = (
     ("candidate places of one node statement", places.MOST_TRIED, "RS801"),
     ("nodes of a space", places.MOST_NODES, "RS801"),
     ("expressions in all nodes of a space", draft.MOST_READ, "RS801"),
+    ("levels of an input", build.MOST_LEVELS, "RS801"),
     ("members of one output", expand.MOST_MEMBERS, "RS801"),
     ("indices of itself that a `let` reads", definitions.MOST_OPEN, "RS802"),
     ("values of all indexed numbers", definitions.MOST_KNOWN, "RS806"),
