@@ -21,7 +21,6 @@ from routespace.space.model import Space
 from routespace.space.names import check_space
 from routespace.space.shape import exact
 
-
 MOST_LEVELS = 100
 
 
