@@ -54,7 +54,7 @@ ENTRIES = (
     Entry(
         "RS807",
         "ops with too many parts",
-        "All ops of a space together have at most 100000 parts once the ops they name are put in. Mostly ops that\n"
+        "All ops of a space together have at most 50000 parts once the ops they name are put in. Mostly ops that\n"
         "name each other twice double from one to the next.",
         space_of(_ops("{0} | {0}", 24) + "  output y = image | c0\n"),
     ),
