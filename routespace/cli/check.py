@@ -93,7 +93,6 @@ def _check_space(
     """A line on a space that nothing is wrong with. Nets written for other parameters may not fit: a warning."""
     from routespace.graph.nets import hold
     from routespace.language.load import space_of
-    from routespace.questions.check import check_requirements
 
     if space not in library.spaces:
         findings.add("RS155", f"`{name}` has no space `{space}`", help=did_you_mean(space, library.spaces))
@@ -112,7 +111,10 @@ def _check_space(
         except RouteError as error:
             severity: Literal["error", "warning"] = "warning" if given else "error"
             findings.extend(replace(one, severity=severity) for one in error.diagnostics)
-    check_requirements(graph, findings)
+    if any(clause.name == "require" for clause in loaded.clauses):
+        from routespace.questions.check import check_requirements
+
+        check_requirements(graph, findings)
     return None if findings.has_errors else f"{name}: space {space}, {_counts(graph, len(loaded.nets))}"
 
 

@@ -34,8 +34,10 @@ class Sharing:
     def weights(self, draft: Draft, op: Op) -> str:
         """What the weights of a value are kept under, "" where they are its own; `Fault` RS407 where they differ."""
         name = self._name(draft)
+        if not name:
+            return ""
         learned = [leaf for leaf in leaves(op) if _has_weights(leaf)]
-        if not name or not learned:
+        if not learned:
             return ""
         known, span = self.first.setdefault(name, (learned, draft.span))
         if known != learned:

@@ -63,6 +63,11 @@ class Space:
     def name(self) -> str:
         return self.declaration.name
 
+    @property
+    def clauses(self) -> tuple[Clause, ...]:
+        """The policies that the text declares, and those given from outside."""
+        return (*(one for one in self.declaration.body if isinstance(one, Clause)), *self.overrides)
+
     def parameter(self, name: str) -> ParameterValue:
         """Value of a parameter as Python sees it.
 
