@@ -43,6 +43,7 @@ from routespace.space.names.table import FOLDS
 
 MOST_STEPS = 4096
 MOST_WORK = 2_000_000
+_FRACTION = 6  # steps that a division takes, compared with other operations
 
 _SHAPES = {Pipe: "a chain of ops", Choice: "a choice", Range: "a range", Each: "a `for`"}
 
@@ -129,7 +130,7 @@ class Numbers:
             raise Fault("RS806", f"the numbers of this space take more than {MOST_WORK} steps to compute", span)
 
     def _compile(self, expr: Expr) -> Closure:
-        self._compiled += 1
+        self._compiled += _FRACTION if isinstance(expr, Binary) and expr.op == "/" else 1
         match expr:
             case Number():
                 constant = literal(expr.value, expr.span)
