@@ -142,6 +142,12 @@ class _Emitter:
         borrow(module, self.owners[target])
         return module, targets
 
+    def is_summed_once(self, route: Route) -> bool:
+        """Whether all that reads a route is one term of one sum, which may then write into it."""
+        readers = [self.graph.by_name[name] for name in self.graph.readers[route.name]]
+        only = readers[0] if len(readers) == 1 else None
+        return isinstance(only, Merge) and only.kind == "sum" and only.args.count(route.name) == 1
+
     def leaf_units(self, route: Route) -> tuple[int | None, ...]:
         """For each leaf of a route that is decided per position, its place in the ledger; None where it is free."""
         places = {row.name: place for place, row in enumerate(self.rows)}
@@ -204,9 +210,8 @@ class _Emitter:
         leaf = make(op, targets, coupling(value.op), value.index, value.closed is not None, zeros)
         if hasattr(leaf, "units"):
             leaf.units = self.leaf_units(value)
-        readers = [self.graph.by_name[name] for name in self.graph.readers[value.name]]
         if hasattr(leaf, "summed"):
-            leaf.summed = len(readers) == 1 and isinstance(readers[0], Merge) and readers[0].kind == "sum"
+            leaf.summed = self.is_summed_once(value)
         closed = [] if value.closed is None else [self.nodes[value.closed]]
         self.call(value.name, leaf, self.frame, self.nodes[value.source], self.nodes[value.gate], *closed)
 

@@ -39,7 +39,7 @@ class Plan:
         while tail and isinstance(parts[tail - 1], (ResizeBy, ResizeTo)):
             tail -= 1
         self.wide = len(parts) - tail
-        self.shares = isinstance(parts[0], nn.ReLU) if parts else False
+        self.shares = bool(parts) and isinstance(parts[0], nn.ReLU) and all(map(_keeps_input, parts[1:2]))
         self.fresh = len(parts) > self.shares and makes_new(parts[-1])
         self.narrows = self.wide > 0 and tail > self.shares and makes_new(parts[tail - 1])
 
@@ -106,6 +106,11 @@ def _solid(op: nn.Module) -> list[nn.Module]:
     if isinstance(op, ChainOp):
         return [solid for part in op.parts() for solid in _solid(part)]
     return [] if isinstance(op, nn.Identity) else [op]
+
+
+def _keeps_input(op: nn.Module) -> bool:
+    """Whether an op surely leaves its input as it is; one that was registered from outside may write into it."""
+    return isinstance(op, (nn.Conv2d, BatchNorm, ResizeBy, ResizeTo))
 
 
 def makes_new(op: nn.Module) -> bool:

@@ -15,7 +15,8 @@ from routespace.language.build_tree import BUILDERS
 
 @pytest.mark.parametrize("lexer", ["basic", "contextual"])
 def test_grammar_has_no_conflicts(lexer: str) -> None:
-    Lark(table.grammar_text(), parser="lalr", lexer=lexer, start=table.START, strict=True)
+    lark = Lark(table.grammar_text(), parser="lalr", lexer=lexer, start=table.START, strict=True)
+    assert {rule.origin.name for rule in lark.rules} >= {table.START}
 
 
 def test_strict_mode_sees_conflicts() -> None:

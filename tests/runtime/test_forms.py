@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import routespace as rs
+from routespace.space.registry import OPS
 
 SPEC = Path(__file__).parents[2] / "examples" / "segmentation.route"
 FORMS = ("dense", "sparse", "export")
@@ -318,6 +319,51 @@ def test_images_reached_by_zeros_alike_may_be_weighed_differently() -> None:
             outputs[form] = one(images(3)).output
     assert not close(outputs["dense"][0], outputs["dense"][1])
     assert close(outputs["sparse"], outputs["dense"]) and close(outputs["export"], outputs["dense"])
+
+
+def test_a_route_may_be_added_to_itself() -> None:
+    """A sum writes into what is its own; a term that stands there twice is not."""
+    space = rs.loads("""space s {
+      input image: 3
+      axis layer = 0..1
+      gate g per image { body mean | conv(1, routes, bias); activation relu_tanh; start bias(1.0) }
+      node at layer {
+        x = image | conv(3, 4) if layer == 0 else keep[layer - 1] + keep[layer - 1]
+        send x by g(x) { keep: conv(3) | relu }
+      }
+      output y = keep[1]
+    }""")
+    dense, sparse = rs.compile(space).eval(), rs.compile(space, form="sparse")
+    sparse.load_state_dict(dense.state_dict())
+    with torch.no_grad():
+        assert close(sparse(images(1)).output, dense(images(1)).output)
+
+
+class Shifted(nn.Module):
+    """Writes into its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.add_(1.0)
+
+
+def test_an_op_that_writes_into_its_input_spoils_no_other_route() -> None:
+    rs.op("shifted")(lambda inputs: Shifted())
+    try:
+        space = rs.loads("""space s {
+          input image: 3
+          gate g per image { body mean | conv(1, routes, bias); activation relu_tanh; start bias(1.0) }
+          node {
+            x = image | conv(3, 4)
+            send x by g(x) { a: relu | shifted | conv(1); b: relu | conv(3) }
+          }
+          output y = a + b
+        }""")
+        dense, sparse = rs.compile(space).eval(), rs.compile(space, form="sparse")
+        sparse.load_state_dict(dense.state_dict())
+        with torch.no_grad():
+            assert close(sparse(images(1)).output, dense(images(1)).output)
+    finally:
+        OPS.remove("shifted")
 
 
 def test_a_group_norm_of_the_image_learns_in_every_memory_format() -> None:
