@@ -32,6 +32,7 @@ from routespace.graph.ledger import Row, is_per_position, ledger, price
 from routespace.runtime import dense, export, fixed, maps, sparse, sparse_maps
 from routespace.runtime.errors import InputError
 from routespace.runtime.frame import Begin, BeginPyramid, Size
+from routespace.runtime.leaves import GateParts, RouteParts
 from routespace.runtime.meter import Meter, PriceList, Unit
 from routespace.runtime.report import Report
 from routespace.runtime.tree import BesideOp, ChainOp, borrow
@@ -192,10 +193,9 @@ class _Emitter:
         body, targets = self.op(value.body, value.weights, "body")
         activation = factory(ACTIVATIONS[value.activation].factory)(**dict(value.activation_args))
         make = self.maps.Gate if value.granularity == "position" else self.family.Gate
-        leaf = make(body, targets, activation, value.routes, value.below, coupling(value.body) is not None)
-        leaf.node = value.node
-        if value.granularity == "position":
-            leaf.name = value.name
+        coupled = coupling(value.body) is not None
+        leaf = make(GateParts(body, targets, activation, value.routes, value.below, coupled))
+        leaf.node, leaf.name = value.node, value.name
         atoms, decisions = self.guard(value.guard)
         leaf.atoms = atoms
         self.call(value.name, leaf, self.frame, self.nodes[value.args[0]], *decisions)
@@ -207,7 +207,7 @@ class _Emitter:
         zeros = self.zeros if value.sends else (False, False)
         per_position = is_per_position(self.graph, value)
         make = self.maps.Route if per_position else self.family.Route
-        leaf = make(op, targets, coupling(value.op), value.index, value.closed is not None, zeros)
+        leaf = make(RouteParts(op, targets, coupling(value.op), value.index, value.closed is not None, zeros))
         if hasattr(leaf, "units"):
             leaf.units = self.leaf_units(value)
         if hasattr(leaf, "summed"):

@@ -14,16 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from routespace.runtime.activations import margin
-from routespace.runtime.control import Control
 from routespace.runtime.frame import Frame
+from routespace.runtime.leaves import Atoms, GateLeaf, RouteParts
 from routespace.runtime.merges import Merger
 from routespace.runtime.tree import run
 
 tally = "all"
 """How executed work is told: everything runs for every image."""
-
-Atoms = tuple[tuple[int, int | None], ...]
-"""Pairs of (which of the decisions given, route index or None for closed)."""
 
 
 class Flow(NamedTuple):
@@ -168,24 +165,8 @@ class Merge(nn.Module):
         return Flow(merged, None if self.always[self.training] else present)
 
 
-class Gate(nn.Module):
+class Gate(GateLeaf):
     """Weights of the images that reach it."""
-
-    def __init__(
-        self,
-        body: nn.Module,
-        targets: bool,
-        activation: nn.Module,
-        routes: tuple[str, ...],
-        below: float,
-        coupled: bool,
-    ) -> None:
-        super().__init__()
-        self.body, self.targets, self.activation = body, targets, activation
-        self.routes, self.below, self.coupled = routes, below, coupled
-        self.control = Control(routes)
-        self.node = ""
-        self.atoms: Atoms | None = None
 
     def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> Decision:
         wanted = both(x.present, needed(self.atoms, decisions))
@@ -220,17 +201,9 @@ class Route(_Op):
     `zeros` (in inference, in training): whether a running node delivers zeros through a shut route.
     """
 
-    def __init__(
-        self,
-        op: nn.Module,
-        targets: bool,
-        coupled: str | None,
-        index: int,
-        passes: bool,
-        zeros: tuple[bool, bool],
-    ) -> None:
-        super().__init__(op, targets, coupled, ((0, index),))
-        self.index, self.passes, self.zeros = index, passes, zeros
+    def __init__(self, parts: RouteParts) -> None:
+        super().__init__(parts.op, parts.targets, parts.coupled, ((0, parts.place),))
+        self.index, self.passes, self.zeros = parts.place, parts.passes, parts.zeros
 
     def forward(self, frame: Frame, source: Flow, decision: Decision, *closed: Flow) -> Flow:
         here = both(source.present, decision.reached)

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from routespace.runtime import dense
-from routespace.runtime.dense import Atoms, Decision, Flow, both, needed, select
+from routespace.runtime.dense import Decision, Flow, both, needed, select
 from routespace.runtime.fold import scale_and_shift
 from routespace.runtime.frame import Frame
 from routespace.runtime.layers import BatchNorm
+from routespace.runtime.leaves import Atoms, GateParts, RouteParts
 from routespace.runtime.tree import every, run
 
 tally = "needed"
@@ -74,16 +75,8 @@ class Apply(nn.Module):
 
 
 class Gate(dense.Gate):
-    def __init__(
-        self,
-        body: nn.Module,
-        targets: bool,
-        activation: nn.Module,
-        routes: tuple[str, ...],
-        below: float,
-        coupled: bool,
-    ) -> None:
-        super().__init__(prepare(body), targets, activation, routes, below, coupled)
+    def __init__(self, parts: GateParts) -> None:
+        super().__init__(parts._replace(body=prepare(parts.body)))
 
     def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> Decision:
         wanted = both(x.present, needed(self.atoms, decisions))
@@ -96,18 +89,10 @@ class Gate(dense.Gate):
 
 
 class Route(nn.Module):
-    def __init__(
-        self,
-        op: nn.Module,
-        targets: bool,
-        coupled: str | None,
-        index: int,
-        passes: bool,
-        zeros: tuple[bool, bool],
-    ) -> None:
+    def __init__(self, parts: RouteParts) -> None:
         super().__init__()
-        self.op, self.targets, self.index = prepare(op), targets, index
-        self.passes, self.zeros = passes, zeros[0]
+        self.op, self.targets, self.index = prepare(parts.op), parts.targets, parts.place
+        self.passes, self.zeros = parts.passes, parts.zeros[0]
 
     def forward(self, frame: Frame, source: Flow, decision: Decision, *closed: Flow) -> Flow:
         opened = decision.open[:, self.index]

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from routespace.runtime.activations import margin
-from routespace.runtime.control import Control
-from routespace.runtime.dense import Atoms, Decision, Flow, both, needed
+from routespace.runtime.dense import Decision, Flow, both, needed
 from routespace.runtime.frame import Frame
 from routespace.runtime.layers import MaxPool, Mean, ResizeBy, ResizeTo, Sizes
+from routespace.runtime.leaves import GateLeaf, RouteParts
 from routespace.runtime.positions import reference_where
 from routespace.runtime.positions.geometry import POINTWISE, leaves
 from routespace.runtime.tree import run
@@ -70,24 +70,8 @@ def _distance(activation: nn.Module, logits: Tensor, consulted: bool) -> Tensor:
     return margin(activation, logits) if consulted else torch.full_like(logits, torch.inf)
 
 
-class Gate(nn.Module):
+class Gate(GateLeaf):
     """Maps of weights for the images that reach it."""
-
-    def __init__(
-        self,
-        body: nn.Module,
-        targets: bool,
-        activation: nn.Module,
-        routes: tuple[str, ...],
-        below: float,
-        coupled: bool,
-    ) -> None:
-        super().__init__()
-        self.body, self.targets, self.activation, self.routes = body, targets, activation, routes
-        self.control = Control(routes)
-        self.node = ""
-        self.name = ""
-        self.atoms: Atoms | None = None
 
     def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> MapDecision:
         wanted = both(x.present, needed(self.atoms, decisions))
@@ -103,17 +87,9 @@ class Gate(nn.Module):
 class Route(nn.Module):
     """α·op(source) at the positions where the route is open."""
 
-    def __init__(
-        self,
-        op: nn.Module,
-        targets: bool,
-        coupled: str | None,
-        index: int,
-        passes: bool,
-        zeros: tuple[bool, bool],
-    ) -> None:
+    def __init__(self, parts: RouteParts) -> None:
         super().__init__()
-        self.op, self.targets, self.index = op, targets, index
+        self.op, self.targets, self.index = parts.op, parts.targets, parts.place
 
     def forward(self, frame: Frame, source: Flow, decision: MapDecision) -> Flow:
         present = both(source.present, decision.reached)

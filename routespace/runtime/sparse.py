@@ -14,10 +14,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from routespace.runtime.control import Control
-from routespace.runtime.dense import Atoms, distance
+from routespace.runtime.dense import distance
 from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
+from routespace.runtime.leaves import Atoms, GateLeaf, GateParts, RouteParts
 from routespace.runtime.merges import Merger, add_up
 from routespace.runtime.rows import Piece, Rows, assemble, blank, each, join, laid_out, presence
 
@@ -179,24 +179,12 @@ class Merge(nn.Module):
         return frame.blanks.constant(key, lambda: blank(frame, name, channels))
 
 
-class Gate(nn.Module):
+class Gate(GateLeaf):
     """Weights of the images that reach it."""
 
-    def __init__(
-        self,
-        body: nn.Module,
-        targets: bool,
-        activation: nn.Module,
-        routes: tuple[str, ...],
-        below: float,
-        coupled: bool,
-    ) -> None:
-        super().__init__()
-        self.body, self.activation, self.routes, self.below, self.coupled = body, activation, routes, below, coupled
-        self.plan = Plan(body, targets)
-        self.control = Control(routes)
-        self.node = ""
-        self.atoms: Atoms | None = None
+    def __init__(self, parts: GateParts) -> None:
+        super().__init__(parts)
+        self.plan = Plan(parts.body, parts.targets)
         self.unit = -1
 
     def forward(self, frame: Frame, x: Rows, *decisions: Decision) -> Decision:
@@ -250,17 +238,9 @@ class Gate(nn.Module):
 class Route(_Op):
     """α·op(source) for the images that take the route; what the closed rule passes on where the gate is closed."""
 
-    def __init__(
-        self,
-        op: nn.Module,
-        targets: bool,
-        coupled: str | None,
-        index: int,
-        passes: bool,
-        zeros: tuple[bool, bool],
-    ) -> None:
-        super().__init__(op, targets, coupled, None)
-        self.index, self.passes, self.zeros = index, passes, zeros
+    def __init__(self, parts: RouteParts) -> None:
+        super().__init__(parts.op, parts.targets, parts.coupled, None)
+        self.index, self.passes, self.zeros = parts.place, parts.passes, parts.zeros
         self.summed = False
 
     def forward(self, frame: Frame, source: Rows, decision: Decision, *closed: Rows) -> Rows:

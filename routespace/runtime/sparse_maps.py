@@ -9,10 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from routespace.runtime.control import Control
-from routespace.runtime.dense import Atoms
 from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
+from routespace.runtime.leaves import GateLeaf, GateParts, RouteParts
 from routespace.runtime.maps import decided, is_skippable, selected
 from routespace.runtime.positions import Work, exact, measured, run_where
 from routespace.runtime.positions.choose import Chooser
@@ -37,25 +36,12 @@ class MapDecision(NamedTuple):
     images: frozenset[int]
 
 
-class Gate(nn.Module):
+class Gate(GateLeaf):
     """Maps of weights for the images that reach it."""
 
-    def __init__(
-        self,
-        body: nn.Module,
-        targets: bool,
-        activation: nn.Module,
-        routes: tuple[str, ...],
-        below: float,
-        coupled: bool,
-    ) -> None:
-        super().__init__()
-        self.body, self.activation, self.routes = body, activation, routes
-        self.plan = Plan(body, targets)
-        self.control = Control(routes)
-        self.node = ""
-        self.name = ""
-        self.atoms: Atoms | None = None
+    def __init__(self, parts: GateParts) -> None:
+        super().__init__(parts)
+        self.plan = Plan(parts.body, parts.targets)
         self.unit = -1
 
     def forward(self, frame: Frame, x: Rows, *decisions: Decision) -> MapDecision:
@@ -92,18 +78,10 @@ class Gate(nn.Module):
 class Route(nn.Module):
     """α·op(source) at the positions where the route is open; nothing else of the op is computed."""
 
-    def __init__(
-        self,
-        op: nn.Module,
-        targets: bool,
-        coupled: str | None,
-        index: int,
-        passes: bool,
-        zeros: tuple[bool, bool],
-    ) -> None:
+    def __init__(self, parts: RouteParts) -> None:
         super().__init__()
-        self.op, self.targets, self.index = op, targets, index
-        self.skips = is_skippable(self.op)
+        self.op, self.targets, self.index = parts.op, parts.targets, parts.place
+        self.skips = is_skippable(parts.op)
         self.units: tuple[int | None, ...] = ()
         self.choose: Chooser = measured
 
