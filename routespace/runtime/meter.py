@@ -129,12 +129,23 @@ class Meter(nn.Module):
         elif only_needed:
             exact = [decision.open for decision in decisions]
             done = self._spread(frame, decisions, present, exact, prices)
+            done = done.masked_fill(self._whole(decisions, device), 1.0)
         else:
             done = torch.ones(frame.batch, len(self.units), dtype=torch.float64, device=device)
             for place, unit in enumerate(self.units):
                 if unit.gate is not None and not decisions[unit.gate].consulted:
                     done[:, place] = 0.0
         return Cost(expected, hard, done @ prices.executed, convention)
+
+    def _whole(self, decisions: Sequence[Decision], device: torch.device) -> Tensor:
+        """Units (units,) that run whole maps of all images where nothing is skipped within one: those that a gate per
+        position decides, and such gates."""
+        found: list[bool] = []
+        for unit in self.units:
+            which = unit.gate if unit.route is None else unit.route[0]
+            per_position = which is not None and decisions[which].weights.dim() == 4
+            found.append(per_position and (unit.gate is None or decisions[which or 0].consulted))
+        return torch.tensor(found, dtype=torch.bool, device=device)
 
     def _spread(
         self,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +26,7 @@ from routespace.graph.ir import (
 from routespace.runtime.layers import BatchNorm
 from routespace.space.registry import OPS
 from routespace.testing.oracle.decide import Decision, decide, decide_forced
+from routespace.testing.oracle.factories import made
 from routespace.testing.oracle.sizes import Plan, leaf_paths, op_of
 
 Stream: TypeAlias = list["Tensor | None"]
@@ -37,23 +37,26 @@ Forced: TypeAlias = Mapping[str, Mapping[str, "float | Tensor"]]
 
 def leaf_module(leaf: Leaf) -> nn.Module:
     """A fresh module of a leaf, from the factory its entry names."""
-    named = OPS[leaf.entry].factory
-    if isinstance(named, str):
-        where, name = named.split(":")
-        named = cast(Callable[..., Any], getattr(importlib.import_module(where), name))
-    made: nn.Module = named(leaf.channels, **dict(leaf.args))
-    return made
+    module: nn.Module = made(OPS[leaf.entry].factory)(leaf.channels, **dict(leaf.args))
+    return module
 
 
 def graph_modules(graph: RouteGraph) -> dict[str, nn.Module]:
-    """Leaf modules of `graph` by the name they have in the state dict, with nothing in their weights yet."""
-    made: dict[str, nn.Module] = {}
+    """Leaf modules of `graph` by the name they have in the state dict, with nothing to go by in their weights yet."""
+    modules: dict[str, nn.Module] = {}
+    for value in graph.values:
+        found = op_of(value)
+        if found is not None:
+            modules.update((path, _unfilled(leaf)) for path, leaf in leaf_paths(*found))
+    return modules
+
+
+def _unfilled(leaf: Leaf) -> nn.Module:
+    """A module of a leaf; one registered from outside may hold more than its state dict, and is made whole."""
+    if callable(OPS[leaf.entry].factory):
+        return leaf_module(leaf)
     with torch.device("meta"):
-        for value in graph.values:
-            found = op_of(value)
-            if found is not None:
-                made.update((path, leaf_module(leaf)) for path, leaf in leaf_paths(*found))
-    return {path: module.to_empty(device="cpu") for path, module in made.items()}
+        return leaf_module(leaf).to_empty(device="cpu")
 
 
 class Evaluation:
@@ -163,7 +166,7 @@ class Evaluation:
             columns = torch.stack(given, 1)
             return [None if x is None else decide_forced(gate, columns[i]) for i, x in enumerate(entering)]
         logits = self._op(gate.body, f"{gate.name}.body", entering)
-        return [None if x is None else decide(gate, x.flatten()) for x in logits]
+        return [None if x is None else decide(gate, x.flatten(), self.training) for x in logits]
 
     def _route(self, route: Route) -> Stream:
         source = self.streams[route.source]
