@@ -114,7 +114,7 @@ def _summary(verdict: Verdict) -> None:
 def _report(found: Found) -> None:
     case = found.case
     print(f"\n{found.broken.message}\n")
-    print("".join(f"    {line}\n" for line in case.text.splitlines()))
+    print("".join(f"    {line}".rstrip() + "\n" for line in case.text.splitlines()))
     images = f"{case.batch} images of {case.height}x{case.width} of seed {case.image_seed}"
     print(f"weights of seed {case.weight_seed} tilted by {case.tilt:g}, {images}")
     if found.also:

@@ -49,7 +49,7 @@ def _simpler(case: Case) -> Iterator[Case]:
     for file in smaller_files(parse(case.text)):
         try:
             text = format_text(format_file(file))
-        except (RouteError, Fault, RecursionError):
+        except (RouteError, Fault, RecursionError, TypeError, AttributeError):
             continue
         if weight(text) < weight(case.text):
             yield replace(case, text=text)

@@ -15,9 +15,18 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from routespace.compiler import compile as compile_space
-from routespace.graph.ir import Gate, Input, Output, RouteGraph
+from routespace.graph.infer import infer
+from routespace.graph.ir import Gate, Input, Output, Route, RouteGraph
+from routespace.graph.ledger import is_per_position
+from routespace.graph.passes.fix import PROBE
 from routespace.runtime.control import Control, replaying
+from routespace.runtime.maps import is_skippable
+from routespace.runtime.positions import reference_where, run_where
+from routespace.runtime.positions.geometry import leaves, statistics
 from routespace.runtime.result import Outcome
+from routespace.runtime.sparse_maps import exactly
+from routespace.runtime.tree import run
+from routespace.targets import targets_of
 from routespace.testing.cases import random_images
 from routespace.testing.laws.counts import expected_is_hard_when_decided
 from routespace.testing.laws.subject import ROUNDING, TOLERANCE, Form, Subject, distance
@@ -69,11 +78,6 @@ class Alone(Subject):
             return outcome.output
         (key,) = (value.key for value in self.graph.values if isinstance(value, Output))
         return {key: outcome.output}
-
-    def _compiled(self, form: Form, dtype: torch.dtype) -> nn.Module:
-        module = compile_space(self.graph, form=form).to(dtype)
-        module.load_state_dict(self.weights, strict=True)
-        return module.eval()
 
     def run(self, form: Form, images: Any = None, dtype: torch.dtype = torch.float64) -> Outcome:
         given = self.images if images is None else images
@@ -227,12 +231,46 @@ def executed_is_what_is_counted(subject: Alone) -> None:
             )
 
 
+def exact_execution_is_hard(subject: Alone) -> None:
+    """Where sparse computes exactly the positions needed it executes the hard cost, or less where zeros are shared."""
+    module = subject.form("sparse")
+    with torch.no_grad(), exactly(module):
+        cost = module(subject.images).routing.cost.under("macs")
+    if bool((cost.executed > cost.hard * (1 + 1e-9)).any()):
+        problem = f"sparse executed {cost.executed.tolist()} where the hard cost is {cost.hard.tolist()}"
+        raise subject.fail("exact execution is hard", problem)
+
+
+def masks_are_grown(subject: Alone) -> None:
+    """What a path gives at its open positions is what its op gives there on the whole map, in both ways of running."""
+    graph, module = subject.graph, subject.form("dense")
+    targets, generator = targets_of(graph), torch.Generator().manual_seed(subject.case.image_seed)
+    for route in graph.values:
+        if not isinstance(route, Route) or not is_per_position(graph, route) or not graph.readers[route.name]:
+            continue
+        op = module.get_submodule(f"{targets[route.name]}.op")
+        if not is_skippable(op) or any(statistics(leaf) == "active" for leaf in leaves(op)):
+            continue
+        shapes = infer(graph, PROBE)
+        given, made = shapes.shapes[route.source], shapes.shapes[route.name]
+        x = torch.randn(2, given.channels, given.height, given.width, generator=generator, dtype=torch.float64)
+        mask = torch.rand(2, 1, made.height, made.width, generator=generator) < 0.2
+        with torch.no_grad():
+            wanted = torch.where(mask, run(op, x, shapes.sizes, True), 0.0)
+            for way in (run_where, reference_where):
+                error = distance(way(op, x, mask, shapes.sizes), wanted)
+                if error > TOLERANCE[torch.float64]:
+                    raise subject.fail("masks are grown", f"`{route.name}` at open positions is {error:.2g} off its op")
+
+
 ALONE_LAWS: Mapping[str, Callable[[Any], None]] = {
     "forms match": forms_match,
     "slopes match": slopes_match,
     "images stay apart": images_stay_apart,
     "replays match": replays_match,
     "executed is what is counted": executed_is_what_is_counted,
+    "exact execution is hard": exact_execution_is_hard,
+    "masks are grown": masks_are_grown,
     "expected is hard": expected_is_hard_when_decided,
     "format keeps meaning": format_keeps_meaning,
     "json keeps meaning": json_keeps_meaning,

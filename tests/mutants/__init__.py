@@ -1,0 +1,8 @@
+"""Mutants of the package, each of which the laws have to kill. None of these files imports the package."""
+
+from tests.mutants.costs import COSTS
+from tests.mutants.gates import GATES
+from tests.mutants.streams import STREAMS
+
+MUTANTS = (*GATES, *STREAMS, *COSTS)
+"""All of them; adding one is adding an entry to one of the three tuples."""
