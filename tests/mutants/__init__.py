@@ -2,7 +2,10 @@
 
 from tests.mutants.costs import COSTS
 from tests.mutants.gates import GATES
+from tests.mutants.mutant import Mutant
 from tests.mutants.streams import STREAMS
 
+CONTROL = Mutant("no slip", "runtime/dense.py", 'tally = "all"', 'tally = "all"')
+"""The package as it is: no law may kill it."""
 MUTANTS = (*GATES, *STREAMS, *COSTS)
 """All of them; adding one is adding an entry to one of the three tuples."""

@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from tests.mutants import MUTANTS
+from tests.mutants import CONTROL, MUTANTS
 from tests.mutants.kill import End, attack_safely
 from tests.mutants.mutant import Mutant
 
@@ -50,12 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--only", metavar="TEXT", action="append", help="only mutants whose name has TEXT in it")
     parser.add_argument("--jobs", type=int, default=1, help="how many at once")
+    parser.add_argument("--control", action="store_true", help="attack the package as it is, which has to survive")
     parser.add_argument("--list", action="store_true", help="only name them")
     given = parser.parse_args(arguments)
     chosen = [one for one in MUTANTS if not given.only or any(text in one.name for text in given.only)]
     if not chosen:
         parser.error(f"no mutant has {' or '.join(given.only)} in its name")
     console = Console()
+    if given.control:
+        chosen = [CONTROL]
     if given.list:
         for one in chosen:
             console.print(f"{one.name}  ({one.file})", markup=False, highlight=False)
@@ -66,11 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for end in told:
         found[end.name] = end
         if not console.is_terminal:
-            print(".", end="", file=sys.stderr, flush=True)
+            print(f"{end.name}: {end.killer or 'SURVIVES'}", file=sys.stderr, flush=True)
     _print(chosen, found, console)
     dead = sum(end.dead for end in found.values())
     console.print(f"{dead} of {len(chosen)} dead in {time.perf_counter() - start:.0f} s", highlight=False)
-    return 0 if dead == len(chosen) else 1
+    return 0 if dead == (0 if given.control else len(chosen)) else 1
 
 
 def _print(chosen: Sequence[Mutant], found: dict[str, End], console: Console) -> None:

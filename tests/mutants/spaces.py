@@ -19,7 +19,7 @@ _TEXT = """space grains {{
     x = image | conv(3, 4, stride = 2) | relu if layer == 0 else keep[layer - 1] + pass[layer - 1]
     h = x + (x | fine * ({inner}))
     send h by fine(h) {{ keep: {outer} }}
-    send h by rough(h) {{ half: conv(3, stride = 2, bias) | resize(by = 1/2) | resize(by = 2) }}
+    send h by rough(h) {{ half: conv(3, stride = 2, bias) | resize(by = 2) | maxpool(3, stride = 2) }}
     send h by whole(x) {{ pass: relu }} closed pass = h
   }}
   output y = keep[2] + pass[2]

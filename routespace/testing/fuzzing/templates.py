@@ -17,7 +17,9 @@ def bare(case: Case) -> Iterator[str]:
     for gate in {(one.activation, one.activation_args): one for one in graph.gates}.values():
         used = f"{gate.activation}{_args(ACTIVATIONS[gate.activation].parameters, dict(gate.activation_args))}"
         for routes in dict.fromkeys((1, 2, len(gate.routes))):
-            yield format_text(_GATE.format(activation=used, routes="; ".join(f"r{k}: identity" for k in range(routes))))
+            branches = "; ".join(f"r{k}: identity" for k in range(routes))
+            node = f"x = image; send x by g(x) {{ {branches} }}" if routes > 1 else "r0 = g(image) * image"
+            yield format_text(_GATE.format(activation=used, node=node))
     leaves = [leaf for value in graph.values if (found := op_of(value)) for _, leaf in leaf_paths("", found[1])]
     for leaf in sorted(dict.fromkeys(leaves), key=lambda leaf: leaf.channels):
         entry = OPS[leaf.entry]
@@ -30,7 +32,7 @@ def bare(case: Case) -> Iterator[str]:
 _GATE = """space s {{
   input image: 1
   gate g per image {{ body mean | conv(1, routes, bias); activation {activation} }}
-  node n {{ x = image; send x by g(x) {{ {routes} }} }}
+  node n {{ {node} }}
   output y = r0
 }}
 """
