@@ -36,7 +36,7 @@ def test_only_what_matters_is_left(wanted: object, most: int) -> None:
     case, tries = shrink(Case(SMALL, tilt=0.5, batch=3, height=90), lambda one: wanted(one) or None, 60)  # type: ignore[operator]
     assert wanted(case)  # type: ignore[operator]
     assert tries > 5
-    assert weight(case.text)[0] <= most, case.text
+    assert weight(case.text)[1] <= most, case.text
     assert build(loads(case.text)).values
     assert (case.tilt, case.height) == (0.0, case.graph.smallest)
 

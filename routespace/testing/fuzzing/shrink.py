@@ -55,9 +55,9 @@ def _simpler(case: Case) -> Iterator[Case]:
             yield replace(case, text=text)
 
 
-def weight(text: str) -> tuple[int, int]:
-    """What makes one text smaller than another: fewer words, then fewer characters."""
-    return len(text.split()), len(text)
+def weight(text: str) -> tuple[int, int, int]:
+    """What makes one text smaller than another: fewer lines, then words, then characters."""
+    return len(text.splitlines()), len(text.split()), len(text)
 
 
 def _builds(case: Case) -> bool:

@@ -15,10 +15,11 @@ LEARNING: tuple[Form, ...] = ("dense", "sparse")
 
 def expected_cost_teaches(subject: Subject) -> None:
     """The gradient of the expected cost is the oracle's; asked where no gate stands behind another, and none gives
-    equal weights, between which a maximum has no gradient."""
+    weights above 1, or equal ones, between which a maximum has no gradient."""
     graph = subject.graph
+    entries = [ACTIVATIONS[gate.activation] for gate in graph.gates]
     nested = any(gate.name in gated(graph) for gate in graph.gates)
-    if not subject.case.batch or nested or any(ACTIVATIONS[gate.activation].straight_through for gate in graph.gates):
+    if not subject.case.batch or nested or any(one.straight_through or one.range[1] > 1 for one in entries):
         return
     oracle = Oracle(graph, subject.case.state)
     wanted = gradients({"cost": oracle.run(subject.case.images).cost().expected}, oracle.parameters())
@@ -39,7 +40,9 @@ def costs_are_bounded(subject: Subject) -> None:
     graph = subject.graph
     limits = bounds(graph, (subject.case.height, subject.case.width), "macs")
     outcome = subject.outcome("dense").routing.cost.under("macs")
-    most = float(torch.cat([outcome.hard, outcome.expected]).max()) if subject.case.batch else 0.0
+    shares = all(ACTIVATIONS[gate.activation].range[1] <= 1 for gate in graph.gates)
+    spent = torch.cat([outcome.hard, outcome.expected]) if shares else outcome.hard
+    most = float(spent.max()) if subject.case.batch else 0.0
     slack = 1e-9 * max(limits.most, 1.0)
     if most > limits.most + slack:
         raise subject.fail("costs are bounded", f"an image costs {most:.0f}, the space {limits.most:.0f} at most")
