@@ -238,7 +238,8 @@ class RouteGraph:
         """Names of the values that read each value."""
         found: dict[str, list[str]] = {value.name: [] for value in self.values}
         for value in self.values:
-            for arg in dict.fromkeys(value.args):
+            args = value.args
+            for arg in args if len(args) < 2 else dict.fromkeys(args):
                 found[arg].append(value.name)
             if isinstance(value, Route):
                 found[value.gate].append(value.name)
