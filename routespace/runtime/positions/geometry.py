@@ -26,6 +26,11 @@ class Window(NamedTuple):
     padding: Size
     dilation: Size
 
+    @property
+    def aligned(self) -> bool:
+        """Whether it reads the position that it makes, and no other."""
+        return self.kernel == self.stride == (1, 1) and self.padding == (0, 0)
+
     def size_after(self, size: Size) -> Size:
         """Positions of the output, per side."""
         spans = ((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
@@ -37,7 +42,7 @@ class Window(NamedTuple):
 
     def grow(self, mask: Tensor, size: Size) -> Tensor:
         """Positions (N, 1, *size) of the input that some position of `mask` (N, 1, H', W') reads."""
-        if self.kernel == self.stride == (1, 1) and self.padding == (0, 0):
+        if self.aligned:
             return mask
         for axis, (length, k, s, p, d) in enumerate(zip(size, *self, strict=True), start=2):
             outputs = mask.shape[axis]
@@ -64,6 +69,12 @@ def window_of(leaf: nn.Module) -> Window | None:
             raise TypeError(f"{leaf}: only averages of the positions that exist run on positions")
         return Window(_pair(leaf.kernel_size), _pair(leaf.stride), _pair(leaf.padding), (1, 1))
     return None
+
+
+def is_aligned(conv: nn.Conv2d) -> bool:
+    """Whether a convolution reads the positions that it makes, and no others."""
+    window = window_of(conv)
+    return window is not None and window.aligned
 
 
 def _pair(value: int | tuple[int, ...]) -> Size:
