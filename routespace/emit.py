@@ -65,6 +65,7 @@ class _Emitter:
         self.rows = ledger(graph, PROBE)
         self.units = {row.value: place for place, row in enumerate(self.rows)}
         self.owners: dict[str, nn.Module] = {}
+        self.leaves: dict[str, nn.Module] = {}
         policies = graph.policies
         self.always = (policies.live_inference == "always", policies.live_training == "always")
         self.zeros = (policies.live_inference != "by_route", policies.live_training != "by_route")
@@ -93,6 +94,7 @@ class _Emitter:
         self.frame = self.place(BEGIN, self.begin, self.images)
         for value in graph.values:
             getattr(self, f"_{type(value).__name__.lower()}")(value)
+        self._rectify()
         self.fx.output(self._report())
         module = fx.GraphModule(self.root, self.fx, class_name=_class_name(graph.name))
         for target, owner in self.owners.items():
@@ -105,6 +107,7 @@ class _Emitter:
         """A call of the leaf that makes the value `name`."""
         if hasattr(leaf, "unit"):
             leaf.unit = self.units[name]  # type: ignore[assignment]
+        self.leaves[name] = leaf
         self.nodes[name] = self.place(self.targets[name], leaf, *args)
         return self.nodes[name]
 
@@ -148,6 +151,21 @@ class _Emitter:
         readers = [self.graph.by_name[name] for name in self.graph.readers[route.name]]
         only = readers[0] if len(readers) == 1 else None
         return isinstance(only, Merge) and only.kind == "sum" and only.args.count(route.name) == 1
+
+    def _rectify(self) -> None:
+        """Tell the values that only routes read, and those through a relu at once."""
+        for value in self.graph.values:
+            leaf = self.leaves.get(value.name)
+            if not isinstance(leaf, sparse.Apply) or not leaf.plan.fresh:
+                continue
+            readers = [self.graph.by_name[name] for name in self.graph.readers[value.name]]
+            leaf.rectifies = bool(readers) and all(
+                isinstance(reader, Route)
+                and reader.closed != value.name
+                and isinstance(route := self.leaves.get(reader.name), sparse.Route)
+                and route.plan.shares
+                for reader in readers
+            )
 
     def leaf_units(self, route: Route) -> tuple[int | None, ...]:
         """For each leaf of a route that is decided per position, its place in the ledger; None where it is free."""

@@ -36,7 +36,7 @@ class Frame:
     blanks: BlankStore
     ran: dict[int, list[int]] = field(default_factory=dict)
     shares: list[tuple[int, Sequence[int], Sequence[int] | None]] = field(default_factory=list)
-    latest: tuple[Tensor, Tensor] | None = None
+    relus: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -44,9 +44,19 @@ class Frame:
 
     def rectified(self, x: Tensor) -> Tensor:
         """relu(x), computed once for the routes of a node that all begin with it; nobody writes into it."""
-        if self.latest is None or self.latest[0] is not x:
-            self.latest = (x, F.relu(x))
-        return self.latest[1]
+        known = self.relus.get(id(x))
+        return known[1] if known is not None else self._keep(x, F.relu(x))
+
+    def rectify(self, x: Tensor) -> None:
+        """Make x its own relu, before anybody reads it."""
+        self._keep(F.relu_(x), x)
+
+    def _keep(self, x: Tensor, relu: Tensor) -> Tensor:
+        """Remember the relu of x, as long as the images of one node take."""
+        if len(self.relus) >= self.batch:
+            self.relus.clear()
+        self.relus[id(x)] = (x, relu)
+        return relu
 
     def share(self, unit: int | None, images: Sequence[int], positions: Sequence[int] | None) -> None:
         """Note that a unit of the ledger ran for `images` at that many positions each; None is all of them."""

@@ -57,12 +57,16 @@ def wanting(atoms: Atoms | None, decisions: Sequence[Decision]) -> frozenset[int
 
 
 class _Op(nn.Module):
-    """An op over pieces: each piece is one call; blank pieces are answered from what was computed before."""
+    """An op over pieces: each piece is one call; blank pieces are answered from what was computed before.
+
+    `rectifies`: its result is its own, and all that read it begin with a relu, so that it may be left there as one.
+    """
 
     def __init__(self, op: nn.Module, targets: bool, coupled: str | None, atoms: Atoms | None) -> None:
         super().__init__()
         self.op, self.coupled, self.atoms = op, coupled, atoms
         self.plan = Plan(op, targets)
+        self.rectifies = False
         self.unit = -1
 
     def pieces(self, frame: Frame, pieces: Sequence[Piece]) -> list[Piece]:
@@ -72,7 +76,10 @@ class _Op(nn.Module):
     def piece(self, frame: Frame, piece: Piece) -> Piece:
         if not piece.blank:
             frame.log(self.unit, piece.images)
-            return Piece(self.plan(piece.value, frame), piece.images)
+            value = self.plan(piece.value, frame)
+            if self.rectifies and not self.plan.detailed:
+                frame.rectify(value)
+            return Piece(value, piece.images)
         value, made = frame.blanks.get(self.plan, piece.value, lambda: self.plan(piece.value, frame))
         if made:
             frame.log(self.unit, piece.images[:1])
