@@ -25,7 +25,7 @@ INNER = (
     "conv(3, pad = 2) | norm | conv(3, pad = 0)",
     "conv(3) | norm | resize(by = 2) | conv(3, stride = 2)",
     "conv(1) | resize(by = 2) | conv(2, stride = 2, pad = 0) | norm",
-    "resize(by = 2, corners) | maxpool(3, stride = 2)",
+    "resize(by = 2, corners) | avgpool(3, stride = 2)",
     "norm",
     "sigmoid | scale(1/2)",
 )
@@ -48,7 +48,7 @@ EQUATIONS = (
     ("h = x + (sum by fine(x) { a: x | inner; b: x | other; c: x })",),
     ("g = fine(x)", "m = x + g * (x | inner)", "h = m + g * (m | other)"),
     ("m = x | other", "h = x + fine(m) * (x | inner)"),
-    ("h = max(x | fine * inner, fine(x) * x)",),
+    ("h = max(x | fine * inner | scale(3/4), fine(x) * x)",),
     ("m = whole(x) * (x | other)", "h = x + fine(x) * (m | inner)"),
     ("m = whole(x) * (x | other)", "h = max(x, fine(x) * (m | inner))"),
     ("m = x + (x | fine * other)", "h = whole(x) * (m | inner) + x"),

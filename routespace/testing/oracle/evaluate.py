@@ -212,6 +212,8 @@ class Evaluation:
         return result
 
     def _route(self, route: Route) -> Stream:
+        if not self.graph.readers[route.name]:
+            return [None] * self.count
         gate = self.graph.by_name[route.gate]
         if isinstance(gate, Gate) and gate.granularity == "position":
             return self._route_of_maps(route)
