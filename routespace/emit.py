@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import fx, nn
 
-from routespace.graph.demands import demands
 from routespace.graph.fault import Fault
 from routespace.graph.infer import Sizes, image_size, infer
 from routespace.graph.ir import (
@@ -29,14 +28,15 @@ from routespace.graph.ir import (
     Zero,
 )
 from routespace.graph.ledger import Row, is_per_position, ledger, price
-from routespace.runtime import dense, export, fixed, maps, sparse, sparse_maps
+from routespace.graph.params import leaves
+from routespace.runtime import dense, export, export_maps, fixed, maps, sparse, sparse_maps
 from routespace.runtime.errors import InputError
 from routespace.runtime.frame import Begin, BeginPyramid, Size
 from routespace.runtime.leaves import GateParts, RouteParts
-from routespace.runtime.meter import Meter, PriceList, Unit
+from routespace.runtime.meter import Listed, Meter, PriceList, Unit
 from routespace.runtime.report import Report
 from routespace.runtime.tree import BesideOp, ChainOp, borrow
-from routespace.space.conventions import CONVENTIONS, Convention
+from routespace.space.conventions import CONVENTIONS
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 from routespace.space.shape import Stride
 from routespace.targets import BEGIN, REPORT, shared_target, targets_of
@@ -44,7 +44,7 @@ from routespace.targets import BEGIN, REPORT, shared_target, targets_of
 PROBE = (256, 256)
 
 FORMS = {"dense": dense, "sparse": sparse, "export": export, "fixed": fixed}
-MAPS = {"dense": maps, "sparse": sparse_maps, "export": maps}
+MAPS = {"dense": maps, "sparse": sparse_maps, "export": export_maps}
 """Gates per position and their routes, by form."""
 
 
@@ -167,10 +167,14 @@ class _Emitter:
                 for reader in readers
             )
 
+    def is_merged_only(self, route: Route) -> bool:
+        """Whether merges and outputs alone read a route: they know zeros without a tensor of them."""
+        return all(isinstance(self.graph.by_name[name], (Merge, Output)) for name in self.graph.readers[route.name])
+
     def leaf_units(self, route: Route) -> tuple[int | None, ...]:
         """For each leaf of a route that is decided per position, its place in the ledger; None where it is free."""
         places = {row.name: place for place, row in enumerate(self.rows)}
-        return tuple(places.get(f"{route.name}:{leaf}") for leaf, _ in enumerate(demands(route.op)))
+        return tuple(places.get(f"{route.name}:{leaf}") for leaf, _ in enumerate(leaves(route.op)))
 
     def _apply(self, value: Apply) -> None:
         op, targets = self.op(value.op, value.weights, "op")
@@ -228,6 +232,9 @@ class _Emitter:
         leaf = make(RouteParts(op, targets, coupling(value.op), value.index, value.closed is not None, zeros))
         if hasattr(leaf, "units"):
             leaf.units = self.leaf_units(value)
+        if hasattr(leaf, "filled") and not self.is_merged_only(value):
+            ((name, channels),) = self.widths((value.name,))
+            leaf.filled = name, channels
         if hasattr(leaf, "summed"):
             leaf.summed = self.is_summed_once(value)
         closed = [] if value.closed is None else [self.nodes[value.closed]]
@@ -281,7 +288,6 @@ class _Emitter:
                 None,
                 present=present,
                 route=(places[value.gate], value.index),
-                after=row.position,
                 sent=row.sent,
             )
         coded = None if atoms is None else tuple((places[atom.gate], atom.index) for atom in atoms)
@@ -304,18 +310,17 @@ class _Emitter:
 def price_list(graph: RouteGraph) -> PriceList:
     """Prices of a graph's working values, in order, for an image size and a convention."""
 
-    def prices(
-        size: Sizes, name: str
-    ) -> tuple[list[float], list[float], list[float], list[bool], list[int], Convention]:
+    def prices(size: Sizes, name: str) -> Listed:
         convention = CONVENTIONS[name]
         rows = ledger(graph, size)
         found = [price(row, convention) for row in rows]
-        return (
+        return Listed(
             [one.expected for one in found],
             [one.hard for one in found],
             [one.executed for one in found],
             [one.always_hard for one in found],
             [row.positions for row in rows],
+            [row.position or () for row in rows],
             convention,
         )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from routespace.graph.demands import Demand, demands
+from routespace.graph.demands import demands
 from routespace.graph.infer import Inferred, Sizes, image_size, infer
 from routespace.graph.ir import Apply, Gate, Input, Merge, Output, Route, RouteGraph, Value, Zero
 from routespace.graph.passes.guard import guard
 from routespace.space.conventions import CONVENTIONS, Convention
+from routespace.space.demand import Demand
 from routespace.space.registry import ACTIVATIONS
 from routespace.space.shape import NO_COST, Cost
 
@@ -97,7 +98,8 @@ def is_per_position(graph: RouteGraph, route: Route) -> bool:
 def _leaf_rows(whole: Row, route: Route, true: Inferred, padded: Inferred, squared: Inferred) -> Iterator[Row]:
     """A row for each op of a route that is decided per position."""
     costs = [found.leaf_costs[route.name] for found in (true, padded, squared)]
-    for place, (leaf, after) in enumerate(demands(route.op)):
+    entering = [one.entering for one in costs[0]]
+    for place, (leaf, after) in enumerate(demands(route.op, entering)):
         own, wide, square = (found[place].cost for found in costs)
         if own == NO_COST:
             continue
@@ -201,6 +203,8 @@ def simulate(graph: RouteGraph, open_routes: dict[str, frozenset[int]]) -> set[s
                 consulted = value.gate in ran
                 delivers = value.index in opened or (bool(opened) and value.sends and live != "by_route")
                 present = consulted and (delivers if opened else value.closed is not None)
+                if is_per_position(graph, value):
+                    present = consulted and (value.index not in opened or value.source in there)
             case Output():
                 present = True
             case _:

@@ -123,17 +123,7 @@ class BeginPyramid(nn.Module):
         self.like: tuple[Tensor, ...] = ()
 
     def forward(self, given: Mapping[str, Tensor] | Sequence[Tensor]) -> Frame:
-        labels = [label for _, label, _, _ in self.levels]
-        if isinstance(given, Mapping):
-            missing = [label for label in labels if label not in given]
-            if missing:
-                raise InputError(f"input `{self.name}` has no level `{missing[0]}`; its levels are {', '.join(labels)}")
-            tensors = [given[label] for label in labels]
-        elif isinstance(given, Tensor) or len(given) != len(labels):
-            count = "one tensor" if isinstance(given, Tensor) else f"{len(given)} tensors"
-            raise InputError(f"input `{self.name}` has {len(labels)} levels ({', '.join(labels)}), {count} were given")
-        else:
-            tensors = list(given)
+        tensors = self.tensors(given)
         first = tensors[0]
         for place, ((name, _, channels, stride), tensor) in enumerate(zip(self.levels, tensors, strict=True)):
             self.check(name, channels, tensor, first)
@@ -145,6 +135,26 @@ class BeginPyramid(nn.Module):
         )
         inputs = {name: tensor for (name, *_), tensor in zip(self.levels, tensors, strict=True)}
         return Frame(first.shape[0], size, *self.sizes_of(size), inputs, first, self.blanks)
+
+    def tensors(self, given: Mapping[str, Tensor] | Sequence[Tensor]) -> list[Tensor]:
+        """What is given, in order of the levels."""
+        labels = [label for _, label, _, _ in self.levels]
+        known = f"its levels are {', '.join(labels)}"
+        if isinstance(given, Mapping):
+            missing = [label for label in labels if label not in given]
+            if missing:
+                raise InputError(f"input `{self.name}` is given without the level `{missing[0]}`; {known}")
+            extra = [label for label in given if label not in labels]
+            if extra:
+                raise InputError(f"input `{self.name}` has no level `{extra[0]}`; {known}")
+            return [given[label] for label in labels]
+        if not isinstance(given, (list, tuple)) or len(given) != len(labels):
+            several = isinstance(given, (list, tuple))
+            what = f"{len(given)} tensors are" if several else f"one {type(given).__name__} is"
+            raise InputError(
+                f"input `{self.name}` takes a mapping by level, or a list in their order; {known}, {what} given"
+            )
+        return list(given)
 
     def check(self, name: str, channels: int, tensor: object, first: Tensor) -> None:
         if not isinstance(tensor, Tensor) or tensor.dim() != 4:

@@ -52,7 +52,11 @@ class Report(nn.Module):
             return cost
 
         weights, logits, reached = self._by_node(decisions)
-        routing = Routing(weights, logits, reached, view(self.meter.convention), partial(self._margins, decisions))
+        consulted: ByRoute = {}
+        for (node, routes), decision in zip(self.gates, decisions, strict=True):
+            consulted.setdefault(node, {}).update(dict.fromkeys(routes, decision.reached))
+        far = partial(self._margins, decisions)
+        routing = Routing(weights, logits, reached, view(self.meter.convention), far, consulted)
         if self.debug:
             bad = routing.nan_gates()
             if bad:

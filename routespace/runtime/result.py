@@ -34,8 +34,9 @@ class Cost:
 class Routing:
     """The route each image took.
 
-    `weights[node][route]` are (N,), NaN where the node was not reached; `logits` likewise, before the activation.
-    `reached[node]` (N,) tells for which images its gate was consulted.
+    `weights[node][route]` are (N,), of gates per position (N, H, W), NaN where the gate was not consulted; `logits`
+    likewise, before the activation. `reached[node]` (N,) tells for which images a gate of it was consulted, and
+    `consulted[node][route]` (N,), where it is known, for which that of a route.
     """
 
     weights: ByRoute
@@ -43,6 +44,7 @@ class Routing:
     reached: dict[str, Tensor]
     cost: Cost
     margin_of: Callable[[], ByRoute] | None = field(default=None, repr=False)
+    consulted: ByRoute | None = field(default=None, repr=False)
 
     def margins(self) -> ByRoute:
         """Distance of each decision from flipping, in logits, (N,) by node and route; inf where it cannot flip."""
@@ -55,8 +57,13 @@ class Routing:
         return [
             node
             for node, routes in self.weights.items()
-            if any(bool((torch.isnan(weight) & self.reached[node]).any()) for weight in routes.values())
+            if any(self._is_nan(node, route, weight) for route, weight in routes.items())
         ]
+
+    def _is_nan(self, node: str, route: str, weight: Tensor) -> bool:
+        asked = self.reached[node] if self.consulted is None else self.consulted[node][route]
+        bad = torch.isnan(weight)
+        return bool(((bad.flatten(1).any(1) if bad.dim() > 1 else bad) & asked).any())
 
 
 @dataclass

@@ -19,7 +19,7 @@ from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
 from routespace.runtime.leaves import Atoms, GateLeaf, GateParts, RouteParts
 from routespace.runtime.merges import Merger, add_up
-from routespace.runtime.rows import Piece, Rows, assemble, blank, each, join, laid_out, presence
+from routespace.runtime.rows import Piece, Rows, assemble, blank, each, join, laid_out, presence, zeros_of
 
 __all__ = ["Apply", "Gate", "Gather", "Merge", "Route", "Sink", "Source", "presence", "tally"]
 
@@ -147,9 +147,10 @@ class Merge(nn.Module):
         if len(pieces) > 1 and (pieces[0].value.numel() <= SMALL_ROW or pieces[0].value.is_cuda):
             pieces = join(pieces)
         if nothing:
-            pieces.append(Piece(self.blank(frame), nothing, not self.training))
-            if self.training:
-                pieces[-1] = Piece(self.blank(frame).expand(len(nothing), -1, -1, -1), nothing)
+            name, channels = self.widths[0]
+            if self.ordered:
+                channels = sum(width for _, width in self.widths)
+            pieces.append(zeros_of(frame, name, channels, nothing, self.training))
         return Rows(tuple(join(pieces)) if self.training and pieces else tuple(pieces))
 
     def together(self, streams: Sequence[Rows], zeros: set[int]) -> bool:
@@ -177,13 +178,6 @@ class Merge(nn.Module):
             elif self.ordered or image in streams[which].zeros:
                 values.append(blank(frame, name, channels))
         return Piece(self.merger(values), (image,))
-
-    def blank(self, frame: Frame) -> Tensor:
-        name, channels = self.widths[0]
-        if self.ordered:
-            channels = sum(width for _, width in self.widths)
-        key = (channels, frame.values[name], frame.dtype, frame.images.device)
-        return frame.blanks.constant(key, lambda: blank(frame, name, channels))
 
 
 class Gate(GateLeaf):

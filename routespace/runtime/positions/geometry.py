@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
 import torch
@@ -144,16 +145,20 @@ def grow(leaf: nn.Module, mask: Tensor, size: Size) -> Tensor:
     if isinstance(leaf, Mean) or (isinstance(leaf, nn.GroupNorm) and statistics(leaf) == "all"):
         return mask.flatten(1).any(1).view(-1, 1, 1, 1).expand(-1, 1, *size)
     if isinstance(leaf, (ResizeTo, ResizeBy)):
-        factor = None
-        if isinstance(leaf, ResizeBy) and not leaf.corners and min(size) * float(leaf.factor) >= 1:
-            factor = float(leaf.factor)
-        rows, columns = (
-            _reads(given, wanted, factor, leaf.corners).to(mask.device)
-            for given, wanted in zip(size, mask.shape[2:], strict=True)
-        )
+        factor = leaf.factor if isinstance(leaf, ResizeBy) else None
+        made = (mask.shape[2], mask.shape[3])
+        rows, columns = (one.to(mask.device) for one in lies_between(size, made, factor, leaf.corners))
         mask = (mask[..., None, :] & rows[..., None]).any(2)
         return (mask[..., None] & columns).any(3)
     return mask
+
+
+def lies_between(size: Size, made: Size, by: Fraction | None, corners: bool) -> tuple[Tensor, Tensor]:
+    """Which rows and which columns of a map of `size` those of one of `made` size are interpolated from, each
+    (wanted, given) bool; `by` a factor, if it is that which decides."""
+    factor = float(by) if by is not None and not corners and min(size) * float(by) >= 1 else None
+    rows, columns = (_reads(given, wanted, factor, corners) for given, wanted in zip(size, made, strict=True))
+    return rows, columns
 
 
 def _reads(length: int, wanted: int, factor: float | None, corners: bool) -> Tensor:
