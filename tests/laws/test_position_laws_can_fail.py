@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
@@ -20,17 +21,14 @@ from routespace.testing.laws import LAWS, LawViolation, Subject
 from routespace.testing.laws.subject import Form
 
 
-def _is_telling(case: Case) -> bool:
-    """Several images, and a gate per position in front of windows and of norms of active positions."""
-    return (
-        "op norm  = groupnorm(2, stats = active)" in case.text
-        and "op inner = conv(3) | norm | relu | conv(3) | norm" in case.text
-        and "fine * inner" in case.text.partition("node at")[2]
-        and case.batch >= 2
-    )
+def _headlike(case: Case) -> Case:
+    """The case with two windows and norms of active positions behind its gates."""
+    text = re.sub(r"op norm  = .*", "op norm  = groupnorm(2, stats = active)", case.text)
+    return replace(case, text=re.sub(r"op inner = .*", "op inner = conv(3) | norm | relu | conv(3) | norm", text))
 
 
-CASES = list(islice(filter(_is_telling, map(random_case, range(4000))), 3))
+TELLING = (case for case in map(random_case, range(400)) if "fine * inner" in case.text and case.batch >= 2)
+CASES = list(map(_headlike, islice(TELLING, 3)))
 
 
 def violated(law: str, cases: list[Case] = CASES, subject: Callable[[Case], Subject] = Subject) -> None:
