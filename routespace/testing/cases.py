@@ -19,7 +19,7 @@ from routespace.space.model import Space
 from routespace.testing.dice import Dice, SeededDice
 from routespace.testing.inputs import Inputs
 from routespace.testing.oracle.evaluate import graph_modules
-from routespace.testing.oracle.sizes import leaf_paths, state_paths
+from routespace.testing.oracle.sizes import Size, leaf_paths, plan, state_paths
 from routespace.testing.spaces import write_space
 
 State: TypeAlias = dict[str, Tensor]
@@ -63,7 +63,7 @@ class Case:
         """(batch, C, height, width) in float64; of a pyramid every level, with its share of that size."""
         inputs = [value for value in self.graph.values if isinstance(value, Input)]
         if inputs[0].name.partition(".")[2]:
-            return random_pyramid(inputs, self.batch, self.height, self.width, self.image_seed)
+            return random_pyramid(self.graph, inputs, self.batch, self.height, self.width, self.image_seed)
         return random_images(inputs[0].channels, self.batch, self.height, self.width, self.image_seed)
 
     def __str__(self) -> str:
@@ -152,22 +152,31 @@ def _tip(state: State, path: str, generator: torch.Generator) -> None:
     state[f"{path}.bias"] = torch.where(kinds < 0.15, -30.0, torch.where(kinds > 0.85, 30.0, bias)).to(bias.dtype)
 
 
-def random_pyramid(inputs: Sequence[Input], batch: int, height: int, width: int, seed: int) -> dict[str, Tensor]:
-    """Noise (batch, C, H, W) for each level; every level has its share of the one before, rounded up or down."""
-    found: dict[str, Tensor] = {}
-    size, stride = (height, width), Fraction(1)
+def random_pyramid(
+    graph: RouteGraph, inputs: Sequence[Input], batch: int, height: int, width: int, seed: int
+) -> dict[str, Tensor]:
+    """Noise (batch, C, H, W) for each level: its share of the one before, rounded up, or down where that fits."""
+    sizes = _shares(inputs, (height, width), seed)
+    try:
+        plan(graph, tuple(sizes.items()))
+    except ValueError:
+        sizes = _shares(inputs, (height, width), 0)
+    return {
+        level.name.partition(".")[2]: random_images(level.channels, batch, *sizes[level.name], seed + 10**7 * place)
+        for place, level in enumerate(inputs)
+    }
+
+
+def _shares(inputs: Sequence[Input], size: Size, rounding: int) -> dict[str, Size]:
+    found: dict[str, Size] = {}
+    stride = Fraction(1)
     for place, level in enumerate(inputs):
-        down = (seed >> place) & 1 and place > 0
-        shares = [Fraction(length) * stride / level.stride for length in size]
-        size = (max(1, _rounded(shares[0], down)), max(1, _rounded(shares[1], down)))
+        down = place > 0 and (rounding >> place) & 1
+        rounded = math.floor if down else math.ceil
+        high, wide = (max(1, rounded(Fraction(length) * stride / level.stride)) for length in size)
+        found[level.name] = size = (high, wide)
         stride = Fraction(level.stride)
-        label = level.name.partition(".")[2]
-        found[label] = random_images(level.channels, batch, *size, seed + 10**7 * place)
     return found
-
-
-def _rounded(share: Fraction, down: bool | int) -> int:
-    return math.floor(share) if down else math.ceil(share)
 
 
 def random_images(channels: int, batch: int, height: int, width: int, seed: int) -> Tensor:

@@ -59,7 +59,7 @@ EQUATIONS = (
 
 def write_position_space(dice: Dice) -> str:
     """Text of a file with one space called `random` that has gates per position."""
-    return write_levels(dice) if dice.chance(40) else write_layers(dice)
+    return write_levels(dice) if dice.chance(50) else write_layers(dice)
 
 
 def write_layers(dice: Dice) -> str:

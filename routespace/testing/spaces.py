@@ -15,7 +15,7 @@ Place = tuple[int, int]
 
 def write_space(dice: Dice) -> str:
     """Text of a file with one space called `random`, and sometimes a net in it called `thin`."""
-    if dice.chance(35):
+    if dice.chance(40):
         return write_position_space(dice)
     return write_stack(dice) if dice.chance(25) else write_grid(dice)
 

@@ -30,7 +30,7 @@ from routespace.testing.oracle.decide import Decision, decide, decide_forced
 from routespace.testing.oracle.footprints import statistics
 from routespace.testing.oracle.inside import Inside, batch_normalised, group_normalised, inside
 from routespace.testing.oracle.maps import MapDecision, decide_forced_maps, decide_maps
-from routespace.testing.oracle.sizes import Plan, leaf_has_weights, leaf_paths, op_of, state_paths
+from routespace.testing.oracle.sizes import Plan, is_run, leaf_has_weights, leaf_paths, op_of, state_paths
 
 Stream: TypeAlias = list["Tensor | None"]
 """Per image a tensor (1, C, H, W) or nothing."""
@@ -58,7 +58,7 @@ def graph_modules(graph: RouteGraph) -> dict[str, nn.Module]:
     kept: dict[str, nn.Module] = {}
     with torch.device("meta"):
         for value in graph.values:
-            found = op_of(value)
+            found = op_of(value) if is_run(graph, value) else None
             for path, leaf in leaf_paths(*found) if found is not None else ():
                 if leaf_has_weights(leaf):
                     made[path] = kept.setdefault(common[path], leaf_module(leaf))
@@ -212,7 +212,7 @@ class Evaluation:
         return result
 
     def _route(self, route: Route) -> Stream:
-        if not self.graph.readers[route.name]:
+        if not is_run(self.graph, route):
             return [None] * self.count
         gate = self.graph.by_name[route.gate]
         if isinstance(gate, Gate) and gate.granularity == "position":

@@ -101,7 +101,11 @@ class Prices:
         for value in graph.values:
             part = _part(value, behind_gates)
             squared = convention.square_outputs and part == "output"
-            self.leaves[value.name] = [(step, price(step, squared, convention)) for step in steps[value.name]]
+            doubles = convention.twice if _per_position(graph, value) else frozenset()
+            self.leaves[value.name] = [
+                (step, _work(step, squared).under(convention) * (2 if step.leaf.entry in doubles else 1))
+                for step in steps[value.name]
+            ]
             self.price[value.name] = sum(one for _, one in self.leaves[value.name])
             self.part[value.name] = None if self._left_out(value, part, entries) else part
 
@@ -124,10 +128,9 @@ class Prices:
         return all(isinstance(reader, Output) or reader.node.startswith("outputs.") for reader in readers)
 
 
-def price(step: Step, squared: bool, convention: Convention) -> float:
-    """What a convention charges for a leaf that runs at all positions."""
-    work = _work(step, squared)
-    return (work + work if step.leaf.entry in convention.twice else work).under(convention)
+def _per_position(graph: RouteGraph, value: Value) -> bool:
+    gate = graph.by_name[value.gate] if isinstance(value, Route) else None
+    return isinstance(gate, Gate) and gate.granularity == "position"
 
 
 def _work(step: Step, squared: bool) -> Work:

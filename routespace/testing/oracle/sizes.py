@@ -7,7 +7,21 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
-from routespace.graph.ir import Apply, Beside, Chain, Gate, Input, Leaf, Merge, Op, Output, Route, RouteGraph, Zero
+from routespace.graph.ir import (
+    Apply,
+    Beside,
+    Chain,
+    Gate,
+    Input,
+    Leaf,
+    Merge,
+    Op,
+    Output,
+    Route,
+    RouteGraph,
+    Value,
+    Zero,
+)
 from routespace.space.registry import OPS
 from routespace.space.shape import Shape, Stride
 
@@ -78,13 +92,18 @@ def state_paths(graph: RouteGraph) -> dict[str, str]:
     found: dict[str, str] = {}
     for value in graph.values:
         place = op_of(value)
-        if place is None:
+        if place is None or not is_run(graph, value):
             continue
         common = getattr(value, "weights", "")
         for path, leaf in leaf_paths(*place):
             shared = common and leaf_has_weights(leaf)
             found[path] = common + path.removeprefix(value.name) if shared else path
     return found
+
+
+def is_run(graph: RouteGraph, value: Value) -> bool:
+    """Whether a value is made at all: a route that nobody reads is kept for conventions that charge it."""
+    return not isinstance(value, Route) or bool(graph.readers[value.name])
 
 
 def leaf_has_weights(leaf: Leaf) -> bool:
