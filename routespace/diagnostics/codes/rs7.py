@@ -110,4 +110,11 @@ ENTRIES = (
         "node lies on a way from an input to an output.",
         'routespace contains space.route --graph net.json  # {"nodes": {"a": 4}, "edges": [["a", "b"]]}\n',
     ),
+    Entry(
+        "RS715",
+        "profile that tells nothing",
+        "A profile says for how many images each route was open: `images` and `opened`, counts by node and route that\n"
+        "are not above the number of images. It is of at least one image.",
+        "routespace extract space.route profile.json\n",
+    ),
 )
