@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from routespace.graph.ir import RouteGraph
     from routespace.language.format import format_text as format
     from routespace.language.load import load, loads
+    from routespace.pruning import prune
     from routespace.recording import record
     from routespace.runtime.control import forcing, freeze, replaying
     from routespace.runtime.errors import GateError, InputError, WeightsError
@@ -56,6 +57,7 @@ _HOMES = {
     "loads": "routespace.language.load",
     "merge": "routespace.space.registry",
     "op": "routespace.space.registry",
+    "prune": "routespace.pruning",
     "record": "routespace.recording",
     "replaying": "routespace.runtime.control",
 }
@@ -90,6 +92,7 @@ __all__ = [
     "loads",
     "merge",
     "op",
+    "prune",
     "record",
     "replaying",
 ]

@@ -29,8 +29,9 @@ def extract(nets: Nets, profile: Profile, share: float = 0.5) -> Extracted:
     >>> import routespace as rs
     >>> nets = Nets(rs.build(rs.load(rs.example("small"), depth=1)))
     >>> used = {"layer0.s4": {"keep": 9, "down": 2}, "layer1.s4": {"keep": 10}, "layer1.s8": {"keep": 6}}
-    >>> extract(nets, Profile(10, used))
-    Extracted(routes=frozenset({'layer0.s4.keep', 'layer1.s4.keep'}), trimmed=('layer1.s8.keep',))
+    >>> found = extract(nets, Profile(10, used))
+    >>> sorted(found.routes), found.trimmed
+    (['layer0.s4.keep', 'layer1.s4.keep'], ('layer1.s8.keep',))
     """
     usual = profile.usual(nets.graph, share)
     kept = proper(nets.graph, usual)
