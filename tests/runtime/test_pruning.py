@@ -234,3 +234,23 @@ def test_what_cannot_be_pruned(module: torch.nn.Module) -> None:
         with pytest.raises(rs.RouteError) as error:
             prune(module, profile)
         assert [one.code for one in error.value.diagnostics] == [code]
+
+
+@pytest.mark.parametrize("name", ["two_grains", "dynamic_head"])
+@pytest.mark.parametrize("seed", range(2))
+def test_gates_per_position(name: str, seed: int) -> None:
+    given = {"width": 4} if name == "two_grains" else {"depth": 1, "width": 32}
+    whole = rs.compile(rs.load(rs.example(name), **given), form="sparse", seed=seed).double()
+    dice = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in whole.parameters():
+            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=dice, dtype=torch.float64))
+    images: Tensor | list[Tensor] = torch.rand(3, 3, 64, 64, generator=dice, dtype=torch.float64)
+    if name == "dynamic_head":
+        sides = (8, 4, 2, 1, 1)
+        images = [torch.randn(3, 32, side, side, generator=dice, dtype=torch.float64) for side in sides]
+    pruned = prune(whole, random_profile(rs.build(rs.load(rs.example(name), **given)), random.Random(seed)))
+    with torch.no_grad():
+        check(pruned(images), whole(images), "macs")
+    with rs.forcing(pruned, dict.fromkeys(whole(images).routing.weights, "closed")):
+        assert not pruned(images).missed
