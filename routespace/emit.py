@@ -225,11 +225,15 @@ class _Emitter:
     def _route(self, value: Route) -> None:
         if not self.graph.readers[value.name]:
             return
-        op, targets = self.op(value.op, value.weights, "op")
         zeros = self.zeros if value.sends else (False, False)
-        per_position = is_per_position(self.graph, value)
-        make = self.maps.Route if per_position else self.family.Route
-        leaf = make(RouteParts(op, targets, coupling(value.op), value.index, value.closed is not None, zeros))
+        family = self.maps if is_per_position(self.graph, value) else self.family
+        closed = [] if value.closed is None else [self.nodes[value.closed]]
+        if value.pruned:
+            leaf = family.Pruned(value.index, value.closed is not None, zeros)
+            self.call(value.name, leaf, self.frame, self.nodes[value.gate], *closed)
+            return
+        op, targets = self.op(value.op, value.weights, "op")
+        leaf = family.Route(RouteParts(op, targets, coupling(value.op), value.index, value.closed is not None, zeros))
         if hasattr(leaf, "units"):
             leaf.units = self.leaf_units(value)
         if hasattr(leaf, "filled") and not self.is_merged_only(value):
@@ -237,7 +241,6 @@ class _Emitter:
             leaf.filled = name, channels
         if hasattr(leaf, "summed"):
             leaf.summed = self.is_summed_once(value)
-        closed = [] if value.closed is None else [self.nodes[value.closed]]
         self.call(value.name, leaf, self.frame, self.nodes[value.source], self.nodes[value.gate], *closed)
 
     def _output(self, value: Output) -> None:

@@ -20,13 +20,27 @@ ROOMS = {
     "emit": {"graph", "runtime", "space", "targets"},
     "compiler": {"emit", "graph", "runtime", "space", "targets"},
     "budgets": {"compiler", "emit", "graph", "runtime", "space"},
+    "pruning": {"compiler", "emit", "graph", "runtime", "space", "targets"},
+    "recording": {"compiler", "graph", "runtime"},
 }
 """Each inner room and the rooms it may import; the others are the outer ring, which nothing inside imports."""
 
 LIBRARIES = {
     "lark": {"language"},
     "pydantic": {"space"},
-    "torch": {"runtime", "targets", "emit", "compiler", "budgets", "testing", "integrations", "draw", "cli"},
+    "torch": {
+        "runtime",
+        "targets",
+        "emit",
+        "compiler",
+        "budgets",
+        "pruning",
+        "recording",
+        "testing",
+        "integrations",
+        "draw",
+        "cli",
+    },
     "torch.fx": {"emit", "compiler"},
     "typer": {"cli"},
     "rich": {"cli", "integrations", "testing"},

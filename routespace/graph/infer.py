@@ -80,6 +80,9 @@ class _Inference:
                 case Zero():
                     assert self.whole is not None
                     shape = self.whole.shapes[value.like]
+                case Route(pruned=True):
+                    assert self.whole is not None
+                    shape = self.whole.shapes[value.name]
                 case Apply():
                     shape, leaves = self.op(value.op, tuple(self.shapes[arg] for arg in value.args))
                 case Merge():

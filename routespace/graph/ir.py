@@ -133,6 +133,7 @@ class Route:
 
     For a closed image: the value `closed` if there is one, else nothing. `sends` marks a route that leaves a node
     (as against a gated term of a sum): under `by_node` it delivers zeros where its node ran with this route shut.
+    A `pruned` one has no op, and for images where it is open there is no answer.
     """
 
     name: str
@@ -143,6 +144,7 @@ class Route:
     source: str
     closed: str | None = None
     sends: bool = True
+    pruned: bool = False
     guard: Guard = None
     weights: str = ""
     span: Span | None = field(default=None, compare=False, repr=False)

@@ -20,10 +20,11 @@ class Row:
     """One value that does work, or one op of a route that is decided per position.
 
     `value` is the value's name; `name` tells the ops of one value apart. `part` is "fixed" (runs wherever its input is
-    something), "cell" (runs where a gate of its guard is open), "route" or "gate". `entry`: it belongs to a node that
-    no route reaches. `leaves`: it is a route that only outputs read. `makes_output`: an output reads it directly or
-    through ungated work. `position`: it is one op, called `entry_of`, of a route decided per position, with what the
-    ops behind it demand; its result has so many `positions`. `sent`: its value is a route that leaves a node.
+    something), "cell" (runs where a gate of its guard is open), "route", "gate", or "guard": a gate all of whose routes
+    are pruned, which only watches that they stay closed. `entry`: it belongs to a node that no route reaches.
+    `leaves`: it is a route that only outputs read. `makes_output`: an output reads it directly or through ungated work.
+    `position`: it is one op, called `entry_of`, of a route decided per position, with what the ops behind it demand;
+    its result has so many `positions`. `sent`: its value is a route that leaves a node.
     `unread`: nothing reads its value, which is not run.
     """
 
@@ -63,7 +64,7 @@ def ledger(graph: RouteGraph, size: Sizes) -> tuple[Row, ...]:
     outputs = _makes_output(graph)
     rows: list[Row] = []
     for value in graph.values:
-        part = _part(value)
+        part = _part(graph, value)
         if part is None:
             continue
         readers = graph.readers[value.name]
@@ -127,7 +128,7 @@ def price(row: Row, convention: Convention) -> Price:
         executed = 0.0
         if not convention.unread:
             expected = hard = 0.0
-    if row.part == "gate":
+    if row.part in ("gate", "guard"):
         charged = convention.gates and not (row.entry and not convention.entry_gate)
         hard = executed = full if charged else 0.0
         expected = hard if convention.gates_in_expected else 0.0
@@ -228,12 +229,13 @@ def _runs(value: Value, open_routes: dict[str, frozenset[int]], ran: set[str]) -
     )
 
 
-def _part(value: Value) -> str | None:
+def _part(graph: RouteGraph, value: Value) -> str | None:
     match value:
         case Apply():
             return value.part or ("fixed" if value.guard is None else "cell")
         case Gate():
-            return "gate"
+            routes = graph.routes_of[value.name]
+            return "guard" if routes and all(route.pruned for route in routes) else "gate"
         case Route():
             return "route"
     return None

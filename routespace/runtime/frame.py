@@ -22,7 +22,8 @@ SizesOf = Callable[[Sizes], tuple[dict[Stride, Size], Mapping[str, Size]]]
 
 @dataclass
 class Frame:
-    """One call: the batch size, sizes of streams by stride and by name, and images that ran, by unit.
+    """One call: the batch size, sizes of streams by stride and by name, images that ran, by unit, and images `missed`,
+    which a pruned route was open for.
 
     `size` is that of the images, or of every input by its name; `inputs` are the tensors, `images` the first of them.
     """
@@ -35,6 +36,7 @@ class Frame:
     images: Tensor
     blanks: BlankStore
     ran: dict[int, list[int]] = field(default_factory=dict)
+    missed: set[int] = field(default_factory=set)
     shares: list[tuple[int, Sequence[int], Sequence[int] | None]] = field(default_factory=list)
     relus: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 

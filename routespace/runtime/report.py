@@ -62,7 +62,7 @@ class Report(nn.Module):
             if bad:
                 raise GateError(f"the gate of `{bad[0]}` gave NaN ({len(bad)} such nodes)")
         output = outputs[0] if len(outputs) == 1 else dict(zip(self.keys, outputs, strict=True))
-        return Outcome(output, routing, frame.size)
+        return Outcome(output, routing, frame.size, frozenset(frame.missed))
 
     def _by_node(self, decisions: Sequence[Decision]) -> tuple[ByRoute, ByRoute, dict[str, Tensor]]:
         weights = self._spread([decision.weights for decision in decisions], decisions)

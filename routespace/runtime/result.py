@@ -70,12 +70,14 @@ class Routing:
 class Outcome:
     """`output`: a tensor, or a dict by name where the space declares several; `routing`: how it came about.
 
-    `size` is the (height, width) of the images, or that of every input by its name.
+    `size` is the (height, width) of the images, or that of every input by its name. `missed`: images of the batch that
+    opened a route which the module that ran was pruned of.
     """
 
     output: Any
     routing: Routing
     size: tuple[Any, ...]
+    missed: frozenset[int] = frozenset()
 
 
 def _flatten(outcome: Outcome) -> tuple[list[Any], Any]:

@@ -278,6 +278,21 @@ class Route(_Op):
         return Piece(piece.value * weight.view(-1, 1, 1, 1), piece.images, alike)
 
 
+class Pruned(nn.Module):
+    """A route without its op: notes who would take it, and delivers what the route does for all others."""
+
+    def __init__(self, place: int, passes: bool, zeros: tuple[bool, bool]) -> None:
+        super().__init__()
+        self.index, self.passes, self.zeros = place, passes, zeros
+
+    def forward(self, frame: Frame, decision: Decision, *closed: Rows) -> Rows:
+        takers = decision.takers[self.index]
+        frame.missed.update(takers)
+        pieces = closed[0].among(decision.closed) if self.passes and decision.closed else []
+        zeros = tuple(sorted(decision.running - takers)) if self.zeros[self.training] else ()
+        return Rows(tuple(pieces), zeros)
+
+
 class Sink(nn.Module):
     """An output: what is nothing is read as zeros."""
 

@@ -120,6 +120,19 @@ class Route(nn.Module):
         return Piece(made, piece.images)
 
 
+class Pruned(nn.Module):
+    """A route without its op: notes for which images it would be open somewhere, and is zero for all others."""
+
+    def __init__(self, place: int, passes: bool, zeros: tuple[bool, bool]) -> None:
+        super().__init__()
+        self.index = place
+
+    def forward(self, frame: Frame, decision: MapDecision) -> Rows:
+        takers = decision.takers[self.index]
+        frame.missed.update(takers)
+        return Rows((), tuple(sorted(decision.images - takers)))
+
+
 @contextmanager
 def exactly(module: nn.Module) -> Iterator[nn.Module]:
     """Within the block, a sparse module computes no position that no open one needs, not even where the whole map would

@@ -60,7 +60,10 @@ def test_route(block: Block) -> None:
         assert warnings == block.codes("warns"), report
 
 
-@pytest.mark.parametrize("block", [one for one in all_blocks("route") if one.word("file")], ids=str)
+SHOWN = [one for language in ("route", "json") for one in all_blocks(language) if one.word("file")]
+
+
+@pytest.mark.parametrize("block", SHOWN, ids=str)
 def test_a_shown_file_is_the_file(block: Block) -> None:
     assert block.text == (ROOT / block.word("file")).read_text("utf-8")
 
