@@ -275,7 +275,7 @@ class _Emitter:
         places = self.places
         value = self.graph.by_name[row.value]
         if isinstance(value, Gate):
-            return Unit(value.name, None, gate=places[value.name])
+            return Unit(value.name, value.name, None, gate=places[value.name])
         assert isinstance(value, (Apply, Route))
         atoms = (Atom(value.gate, value.index),) if isinstance(value, Route) else value.guard
         source = value.source if isinstance(value, Route) else value.name
@@ -288,13 +288,14 @@ class _Emitter:
             assert isinstance(value, Route)
             return Unit(
                 row.name,
+                value.name,
                 None,
                 present=present,
                 route=(places[value.gate], value.index),
                 sent=row.sent,
             )
         coded = None if atoms is None else tuple((places[atom.gate], atom.index) for atom in atoms)
-        return Unit(value.name, coded, present=present)
+        return Unit(value.name, value.name, coded, present=present)
 
     def _implied(self, name: str, atoms: Guard) -> bool:
         """Whether a value is there whenever its atoms hold: it hangs on what their gates read, or on an input."""

@@ -46,6 +46,8 @@ LIBRARIES = {
     "rich": {"cli", "integrations", "testing"},
     "lightning": {"integrations"},
     "torchmetrics": {"integrations"},
+    "torchvision": {"integrations"},
+    "pycocotools": {"integrations"},
     "matplotlib": {"draw", "cli"},
     "hypothesis": {"testing"},
 }

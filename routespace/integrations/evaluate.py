@@ -107,7 +107,7 @@ def measure_latency(
         first = turn % len(names)
         for name in names[first:] + names[:first]:
             seconds[name].append(_time(modules[name], images[turn % len(images)]))
-    return {name: _latency(values) for name, values in seconds.items()}
+    return {name: latency_of(values) for name, values in seconds.items()}
 
 
 def _time(module: nn.Module, image: Tensor) -> float:
@@ -125,7 +125,8 @@ def _wait_for(tensor: Tensor) -> None:
         torch.cuda.synchronize(tensor.device)
 
 
-def _latency(values: list[float]) -> Latency:
+def latency_of(values: list[float]) -> Latency:
+    """The median and the quartiles of some seconds."""
     low, median, high = quantiles(values, n=4) if len(values) > 1 else values * 3
     return Latency(median, low, high)
 

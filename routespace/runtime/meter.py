@@ -22,9 +22,11 @@ from routespace.space.demand import Demand
 class Unit:
     """A value that does work. `gate` for a gate's own work; `atoms` (gate, route or None) under which it is needed,
     None for always; `present` which of the presence masks given it depends on, None for all images. `route` (gate,
-    index) decides per position how much of the unit runs; a `sent` one leaves its node."""
+    index) decides per position how much of the unit runs; a `sent` one leaves its node. `value` is the value of the
+    graph that it is, or is an op of."""
 
     name: str
+    value: str
     atoms: tuple[tuple[int, int | None], ...] | None
     gate: int | None = None
     present: int | None = None
@@ -133,8 +135,7 @@ class Meter(nn.Module):
             decision.open & ~(decision.weights <= above) if above > 0 else decision.open for decision in decisions
         ]
         needed = self._spread(frame, decisions, present, opened, prices).detach()
-        expected = weights @ prices.expected
-        hard = torch.where(prices.always, 1.0, needed) @ prices.hard
+        charged = torch.where(prices.always, 1.0, needed)
         if ran is not None:
             done = ran
         elif only_needed:
@@ -145,7 +146,27 @@ class Meter(nn.Module):
             for place, unit in enumerate(self.units):
                 if unit.gate is not None and not decisions[unit.gate].consulted:
                     done[:, place] = 0.0
-        return Cost(expected, hard, done @ prices.executed, convention)
+
+        def parts() -> dict[str, Cost]:
+            return {value: total(torch.tensor(places, device=device)) for value, places in self.by_value().items()}
+
+        def total(chosen: Tensor | slice) -> Cost:
+            return Cost(
+                weights[:, chosen] @ prices.expected[chosen],
+                charged[:, chosen] @ prices.hard[chosen],
+                done[:, chosen] @ prices.executed[chosen],
+                convention,
+                parts=parts,
+            )
+
+        return total(slice(None))
+
+    def by_value(self) -> dict[str, list[int]]:
+        """Places of the units of each value."""
+        found: dict[str, list[int]] = {}
+        for place, unit in enumerate(self.units):
+            found.setdefault(unit.value, []).append(place)
+        return found
 
     def _spread(
         self,

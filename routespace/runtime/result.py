@@ -22,12 +22,19 @@ class Cost:
     executed: Tensor
     convention: str = "macs"
     view: Callable[[str], Cost] | None = field(default=None, repr=False)
+    parts: Callable[[], dict[str, Cost]] | None = field(default=None, repr=False)
 
     def under(self, convention: str) -> Cost:
         """The same call counted by another convention."""
         if self.view is None:
             raise ValueError("this cost was recorded without its ledger and can only be read as it is")
         return self.view(convention)
+
+    def by_value(self) -> dict[str, Cost]:
+        """The same cost told apart by the values of the graph that do the work; they sum up to the whole."""
+        if self.parts is None:
+            raise ValueError("this cost was recorded without its ledger and can only be read as a whole")
+        return self.parts()
 
 
 @dataclass
