@@ -51,13 +51,15 @@ def whole(**parameters: int | float) -> Space:
 
 
 def routed(kind: str, space: Space | None = None) -> FCOS | RetinaNet:
-    """A detector whose gates are open at some positions and closed at others."""
+    """A detector whose gates are open at some positions and closed at others, and whose levels hear of each other."""
     detector = put_head(plain(kind), space or tower())
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, parameter in detector.head.named_parameters():
             if "gate.body" in name:
                 parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+            elif parameter.numel() == 1:
+                parameter.fill_(0.5)
     return detector
 
 
@@ -71,6 +73,6 @@ def targets(sizes: list[tuple[int, int]]) -> list[dict[str, Tensor]]:
     return found
 
 
-def images(sizes: list[tuple[int, int]]) -> list[Tensor]:
+def images(sizes: list[tuple[int, int]], dtype: torch.dtype = torch.float32) -> list[Tensor]:
     generator = torch.Generator().manual_seed(1)
-    return [torch.rand(3, *size, generator=generator) for size in sizes]
+    return [torch.rand(3, *size, generator=generator).to(dtype) for size in sizes]

@@ -18,7 +18,8 @@ Maps = list[tuple[str, NDArray[np.float32]]]
 
 
 def seen_image(detector: nn.Module, image: Tensor) -> NDArray[np.float32]:
-    """The image (3, H, W) as the backbone gets it, resized and padded, in its own colours: what gates lie over."""
+    """The image (3, H, W) as the backbone gets it, resized and padded, in its own colours and
+    with the mean colour where it is padded: what gates lie over."""
     transform = detector.transform
     batch, _ = transform([image], None)  # type: ignore[operator]
     mean, std = (torch.tensor(values)[:, None, None] for values in (transform.image_mean, transform.image_std))  # type: ignore[union-attr]
