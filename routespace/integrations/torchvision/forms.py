@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 import routespace as rs
 from routespace.runtime.result import Outcome
@@ -28,7 +28,7 @@ class TwoForms(nn.Module):
         self._share()
 
     @property
-    def sparse(self) -> fx.GraphModule:
+    def sparse(self) -> nn.Module:
         """The sparse form, on the tensors that the dense form has now."""
         self._share()
         return self._evaluating[0]
