@@ -20,8 +20,6 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
-from torchvision.models.detection import FCOS
-from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelP6P7
 
 import routespace as rs
 from routespace.draw.figures import heat_figure, level_figure, save_figure
@@ -39,6 +37,11 @@ from routespace.integrations.torchvision import (
     train_detector,
     write_scenes,
 )
+
+# Beside a torch without CUDA torchvision can be imported only once the integration was.
+# isort: split
+from torchvision.models.detection import FCOS
+from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelP6P7
 
 SIZE, WIDTH, DEPTH, BATCH, STEPS, LR = 128, 64, 2, 8, 400, 1e-3
 TRAINING, TESTING, TEST_SEED = 800, 150, 1_000_003
