@@ -122,10 +122,15 @@ def test_missing_files_are_told(files: tuple[Path, Path], tmp_path: Path) -> Non
         CocoBoxes(tmp_path, files[1])[0]
 
 
-def test_training_and_evaluation(files: tuple[Path, Path]) -> None:
+def test_training_and_evaluation(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     boxes, other = CocoBoxes(*files), routed("fcos")
     first = train_detector(detector := routed("fcos"), boxes, steps=3, batch_size=4, progress=False)
-    assert first == train_detector(other, boxes, steps=3, batch_size=4, progress=False)
+    assert capsys.readouterr().out == ""
+    assert first == train_detector(other, boxes, steps=3, batch_size=4)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["1/3", "2/3", "3/3"] and f"budget {first[2]['budget']:.3f}" in lines[
+        2
+    ]
     assert len(first) == 3 and set(first[0]) == {"classification", "bbox_regression", "bbox_ctrness", "budget"}
     assert first[2]["classification"] < first[0]["classification"] and detector.head.progress == 1.0
     found = evaluate_detector(detector, boxes, batch_size=4)
@@ -134,6 +139,14 @@ def test_training_and_evaluation(files: tuple[Path, Path]) -> None:
     single = evaluate_detector(detector, boxes)
     assert all(alone <= whole for alone, whole in zip(single.expected, found.expected, strict=True)), "padding is paid"
     assert set(measure_head(detector, [boxes[0][0]], rounds=1)) == {"dense", "sparse"}
+
+
+def test_crowds_are_not_learnt(files: tuple[Path, Path], tmp_path: Path) -> None:
+    content = json.loads(files[1].read_text())["annotations"]
+    crowds = coco(tmp_path, files, annotations=[{**one, "iscrowd": 1} for one in content])
+    nothing = coco(tmp_path, files, annotations=[])
+    learnt = [train_detector(routed("retinanet"), boxes, steps=2, progress=False) for boxes in (crowds, nothing)]
+    assert learnt[0] == learnt[1]
 
 
 def test_evaluation_of_what_is_known(files: tuple[Path, Path]) -> None:
