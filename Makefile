@@ -1,14 +1,18 @@
-# Two commands set everything up: `make demo` runs the main job, `make test` runs the tests.
+# Two commands set everything up: `make demo` runs the main job (`make demo-detection` that of detectors), `make test`
+# runs the tests.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint clean
+.PHONY: demo demo-detection test lint clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py --out out/demo
+
+demo-detection: $(STAMP)
+	$(BIN)/python examples/demo_detection.py --out out/demo-detection
 
 test: $(STAMP)
 	$(BIN)/python -m pytest

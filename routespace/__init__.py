@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from routespace.graph.ir import RouteGraph
     from routespace.language.format import format_text as format
     from routespace.language.load import load, loads
+    from routespace.pruning import prune
+    from routespace.recording import record
     from routespace.runtime.control import forcing, freeze, replaying
     from routespace.runtime.errors import GateError, InputError, WeightsError
     from routespace.runtime.result import Cost, Outcome, Routing
@@ -55,6 +57,8 @@ _HOMES = {
     "loads": "routespace.language.load",
     "merge": "routespace.space.registry",
     "op": "routespace.space.registry",
+    "prune": "routespace.pruning",
+    "record": "routespace.recording",
     "replaying": "routespace.runtime.control",
 }
 
@@ -88,6 +92,8 @@ __all__ = [
     "loads",
     "merge",
     "op",
+    "prune",
+    "record",
     "replaying",
 ]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import fx, nn
 
-from routespace.graph.demands import demands
 from routespace.graph.fault import Fault
 from routespace.graph.infer import Sizes, image_size, infer
 from routespace.graph.ir import (
@@ -29,14 +28,15 @@ from routespace.graph.ir import (
     Zero,
 )
 from routespace.graph.ledger import Row, is_per_position, ledger, price
-from routespace.runtime import dense, export, fixed, maps, sparse, sparse_maps
+from routespace.graph.params import leaves
+from routespace.runtime import dense, export, export_maps, fixed, maps, sparse, sparse_maps
 from routespace.runtime.errors import InputError
 from routespace.runtime.frame import Begin, BeginPyramid, Size
 from routespace.runtime.leaves import GateParts, RouteParts
-from routespace.runtime.meter import Meter, PriceList, Unit
+from routespace.runtime.meter import Listed, Meter, PriceList, Unit
 from routespace.runtime.report import Report
 from routespace.runtime.tree import BesideOp, ChainOp, borrow
-from routespace.space.conventions import CONVENTIONS, Convention
+from routespace.space.conventions import CONVENTIONS
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 from routespace.space.shape import Stride
 from routespace.targets import BEGIN, REPORT, shared_target, targets_of
@@ -44,7 +44,7 @@ from routespace.targets import BEGIN, REPORT, shared_target, targets_of
 PROBE = (256, 256)
 
 FORMS = {"dense": dense, "sparse": sparse, "export": export, "fixed": fixed}
-MAPS = {"dense": maps, "sparse": sparse_maps, "export": maps}
+MAPS = {"dense": maps, "sparse": sparse_maps, "export": export_maps}
 """Gates per position and their routes, by form."""
 
 
@@ -65,6 +65,7 @@ class _Emitter:
         self.rows = ledger(graph, PROBE)
         self.units = {row.value: place for place, row in enumerate(self.rows)}
         self.owners: dict[str, nn.Module] = {}
+        self.leaves: dict[str, nn.Module] = {}
         policies = graph.policies
         self.always = (policies.live_inference == "always", policies.live_training == "always")
         self.zeros = (policies.live_inference != "by_route", policies.live_training != "by_route")
@@ -93,6 +94,7 @@ class _Emitter:
         self.frame = self.place(BEGIN, self.begin, self.images)
         for value in graph.values:
             getattr(self, f"_{type(value).__name__.lower()}")(value)
+        self._rectify()
         self.fx.output(self._report())
         module = fx.GraphModule(self.root, self.fx, class_name=_class_name(graph.name))
         for target, owner in self.owners.items():
@@ -105,6 +107,7 @@ class _Emitter:
         """A call of the leaf that makes the value `name`."""
         if hasattr(leaf, "unit"):
             leaf.unit = self.units[name]  # type: ignore[assignment]
+        self.leaves[name] = leaf
         self.nodes[name] = self.place(self.targets[name], leaf, *args)
         return self.nodes[name]
 
@@ -149,10 +152,29 @@ class _Emitter:
         only = readers[0] if len(readers) == 1 else None
         return isinstance(only, Merge) and only.kind == "sum" and only.args.count(route.name) == 1
 
+    def _rectify(self) -> None:
+        """Tell the values that only routes read, and those through a relu at once."""
+        for value in self.graph.values:
+            leaf = self.leaves.get(value.name)
+            if not isinstance(leaf, sparse.Apply) or not leaf.plan.fresh:
+                continue
+            readers = [self.graph.by_name[name] for name in self.graph.readers[value.name]]
+            leaf.rectifies = bool(readers) and all(
+                isinstance(reader, Route)
+                and reader.closed != value.name
+                and isinstance(route := self.leaves.get(reader.name), sparse.Route)
+                and route.plan.shares
+                for reader in readers
+            )
+
+    def is_merged_only(self, route: Route) -> bool:
+        """Whether merges and outputs alone read a route: they know zeros without a tensor of them."""
+        return all(isinstance(self.graph.by_name[name], (Merge, Output)) for name in self.graph.readers[route.name])
+
     def leaf_units(self, route: Route) -> tuple[int | None, ...]:
         """For each leaf of a route that is decided per position, its place in the ledger; None where it is free."""
         places = {row.name: place for place, row in enumerate(self.rows)}
-        return tuple(places.get(f"{route.name}:{leaf}") for leaf, _ in enumerate(demands(route.op)))
+        return tuple(places.get(f"{route.name}:{leaf}") for leaf, _ in enumerate(leaves(route.op)))
 
     def _apply(self, value: Apply) -> None:
         op, targets = self.op(value.op, value.weights, "op")
@@ -203,16 +225,22 @@ class _Emitter:
     def _route(self, value: Route) -> None:
         if not self.graph.readers[value.name]:
             return
-        op, targets = self.op(value.op, value.weights, "op")
         zeros = self.zeros if value.sends else (False, False)
-        per_position = is_per_position(self.graph, value)
-        make = self.maps.Route if per_position else self.family.Route
-        leaf = make(RouteParts(op, targets, coupling(value.op), value.index, value.closed is not None, zeros))
+        family = self.maps if is_per_position(self.graph, value) else self.family
+        closed = [] if value.closed is None else [self.nodes[value.closed]]
+        if value.pruned:
+            leaf = family.Pruned(value.index, value.closed is not None, zeros)
+            self.call(value.name, leaf, self.frame, self.nodes[value.gate], *closed)
+            return
+        op, targets = self.op(value.op, value.weights, "op")
+        leaf = family.Route(RouteParts(op, targets, coupling(value.op), value.index, value.closed is not None, zeros))
         if hasattr(leaf, "units"):
             leaf.units = self.leaf_units(value)
+        if hasattr(leaf, "filled") and not self.is_merged_only(value):
+            ((name, channels),) = self.widths((value.name,))
+            leaf.filled = name, channels
         if hasattr(leaf, "summed"):
             leaf.summed = self.is_summed_once(value)
-        closed = [] if value.closed is None else [self.nodes[value.closed]]
         self.call(value.name, leaf, self.frame, self.nodes[value.source], self.nodes[value.gate], *closed)
 
     def _output(self, value: Output) -> None:
@@ -247,7 +275,7 @@ class _Emitter:
         places = self.places
         value = self.graph.by_name[row.value]
         if isinstance(value, Gate):
-            return Unit(value.name, None, gate=places[value.name])
+            return Unit(value.name, value.name, None, gate=places[value.name])
         assert isinstance(value, (Apply, Route))
         atoms = (Atom(value.gate, value.index),) if isinstance(value, Route) else value.guard
         source = value.source if isinstance(value, Route) else value.name
@@ -260,14 +288,14 @@ class _Emitter:
             assert isinstance(value, Route)
             return Unit(
                 row.name,
+                value.name,
                 None,
                 present=present,
                 route=(places[value.gate], value.index),
-                after=row.position,
                 sent=row.sent,
             )
         coded = None if atoms is None else tuple((places[atom.gate], atom.index) for atom in atoms)
-        return Unit(value.name, coded, present=present)
+        return Unit(value.name, value.name, coded, present=present)
 
     def _implied(self, name: str, atoms: Guard) -> bool:
         """Whether a value is there whenever its atoms hold: it hangs on what their gates read, or on an input."""
@@ -286,18 +314,17 @@ class _Emitter:
 def price_list(graph: RouteGraph) -> PriceList:
     """Prices of a graph's working values, in order, for an image size and a convention."""
 
-    def prices(
-        size: Sizes, name: str
-    ) -> tuple[list[float], list[float], list[float], list[bool], list[int], Convention]:
+    def prices(size: Sizes, name: str) -> Listed:
         convention = CONVENTIONS[name]
         rows = ledger(graph, size)
         found = [price(row, convention) for row in rows]
-        return (
+        return Listed(
             [one.expected for one in found],
             [one.hard for one in found],
             [one.executed for one in found],
             [one.always_hard for one in found],
             [row.positions for row in rows],
+            [row.position or () for row in rows],
             convention,
         )
 

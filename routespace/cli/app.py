@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 import routespace as rs
-from routespace.cli import check, cost, diff, draw, explain, find, format, fuzz, nets, run, show, table, train
+from routespace.cli import check, cost, diff, draw, explain, extract, find, format, fuzz, nets, run, show, table, train
 from routespace.cli.ending import USAGE, Trouble, command
 
 app = typer.Typer(
@@ -72,6 +73,7 @@ app.command("diff")(diff.diff)
 app.command("table")(table.table)
 app.command("draw")(draw.draw)
 app.command("run")(run.run)
+app.command("extract")(extract.extract)
 app.command("train")(train.train)
 app.command("fuzz")(fuzz.fuzz)
 
@@ -81,4 +83,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
-    app()
+    try:
+        app()
+    finally:
+        gc.freeze()  # the process ends: nothing of it needs to be looked through for cycles

@@ -102,8 +102,7 @@ def _check_space(
         return None
     try:
         graph = build_graph(loaded, findings)
-    except RouteError as error:
-        findings.extend(error.diagnostics)
+    except RouteError:
         return None
     for net in loaded.nets:
         try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from routespace.cli.ending import USAGE, Trouble, command
 from routespace.cli.options import Net, OneSpace, Set, SpaceFile, read_settings, read_size
-from routespace.cli.spaces import build_graph, channels_of, read_space
+from routespace.cli.spaces import build_graph, channels_of, read_source, read_space
 
 if TYPE_CHECKING:
     from routespace.cli.pricing import NodeCost, Pricing
@@ -28,6 +29,12 @@ def cost(
         str | None, typer.Option("--convention", metavar="NAME", help="How to count; else as the space declares.")
     ] = None,
     net: Net = None,
+    profile: Annotated[
+        Path | None, typer.Option("--profile", metavar="JSON", help="Leave out routes that images did not open.")
+    ] = None,
+    at_least: Annotated[
+        float, typer.Option("--at-least", metavar="P", min=0, max=100, help="In how many percent of the images.")
+    ] = 0.0,
     settings: Set = None,
     space: OneSpace = None,
     totals: Annotated[bool, typer.Option("--totals", help="Leave out the table of nodes.")] = False,
@@ -36,7 +43,8 @@ def cost(
     """Count what a space, or a net, costs.
 
     Parameters and work by node, without weights. The minimum has every gate closed that can close, the maximum
-    everything open that can be open.
+    everything open that can be open. With the profile of `routespace extract`, the costs are those of the space pruned
+    of the routes that were open for less than P percent of its images, or for none.
 
     \b
     Examples:
@@ -45,13 +53,23 @@ def cost(
       routespace cost space.route --net fcn_32s --convention dynamic_routing_table1
       routespace cost space.route --json | jq .parameters.without_gates
     """
-    from routespace.cli.pricing import price_net, price_space
+    from routespace.cli.pricing import price_net, price_pruned, price_space
+    from routespace.graph.profile import Profile
+
+    if (net and profile) or (at_least and not profile):
+        raise Trouble("`--at-least` goes with `--profile`, and no net with either", code=USAGE)
 
     graph = build_graph(read_space(file, read_settings(settings), space))
     channels = channels_of(graph)
     sides = read_size(size, channels, graph.smallest)
     chosen = known_convention(convention or graph.policies.cost)
-    found = price_net(graph, net, channels, sides, chosen) if net else price_space(graph, channels, sides, chosen)
+    if net:
+        found = price_net(graph, net, channels, sides, chosen)
+    elif profile:
+        read = Profile.from_json(read_source(profile))
+        found = price_pruned(graph, read, at_least / 100, channels, sides, chosen)
+    else:
+        found = price_space(graph, channels, sides, chosen)
     if as_json:
         print(json.dumps(found.to_dict(), indent=2))
     else:
@@ -104,6 +122,11 @@ def _totals(found: Pricing, factor: float, unit: str) -> list[tuple[str, str, st
         lines += [
             ("minimum", amount(found.minimum), "every gate closed that can close"),
             ("maximum", amount(found.maximum), split(amount(found.gates), amount(found.maximum - found.gates))),
+            *(
+                [("guard", amount(found.guard), f"of gates all of whose routes are pruned, as {found.pruned} are")]
+                if found.pruned
+                else []
+            ),
             ("budget", amount(found.reference), "what budgets divide by: the expected cost with everything open"),
         ]
     if count.uncounted:

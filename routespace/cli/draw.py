@@ -28,18 +28,23 @@ def draw(
     weights: Annotated[
         Path | None, typer.Option("--weights", metavar="JSON", help="Weights of routes: {node: {route: weight}}.")
     ] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", metavar="NAME", help="Another net, to be laid over that of `--net`.")
+    ] = None,
     settings: Set = None,
     space: OneSpace = None,
 ) -> None:
-    """Draw a space, a net or a routing.
+    """Draw a space, a net, how two nets differ, or a routing.
 
-    Layers run to the right and scales downwards; lines are as thick as the weights of their routes. PNG needs
-    matplotlib (`pip install 'routespace[draw]'`), SVG nothing.
+    Layers run to the right and scales downwards; lines are as thick as the weights of their routes. Two nets share the
+    colour of what is in both; a node that only one of them runs is hollow. PNG needs matplotlib
+    (`pip install 'routespace[draw]'`), SVG nothing.
 
     \b
     Examples:
       routespace draw examples/segmentation.route -o space.svg
       routespace draw examples/segmentation.route --net fcn_32s -o net.png
+      routespace draw space.route --net fcn_32s --against u_net -o difference.svg
       routespace run space.route image.png --seed 0 -o out
       routespace draw space.route --weights out/image.json -o route.svg
     """
@@ -47,12 +52,19 @@ def draw(
         raise Trouble(f"`{out}` is neither .svg nor .png", code=USAGE)
     if net and weights:
         raise Trouble("`--net` and `--weights` exclude each other", code=USAGE)
+    if against and not net:
+        raise Trouble("`--against` goes with `--net`", code=USAGE)
     from routespace.draw.grid import grid_png, grid_svg
-    from routespace.draw.space import grid_of
+    from routespace.draw.space import difference_of, grid_of
+    from routespace.graph.nets import hold
 
     graph = build_graph(read_space(file, read_settings(settings), space))
     try:
-        grid = grid_of(graph, _weights(graph, net, weights), title=net or "")
+        if net and against:
+            held = hold(graph, net), hold(graph, against)
+            grid = difference_of(graph, held, (net, against), title=f"{net} against {against}")
+        else:
+            grid = grid_of(graph, _weights(graph, net, weights), title=net or "")
     except ValueError as error:
         raise Trouble(f"`{weights}`: {error}") from None
     if str(out) == STDIN:

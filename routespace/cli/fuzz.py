@@ -104,9 +104,7 @@ def _summary(verdict: Verdict) -> None:
     count = "1 case" if verdict.examples == 1 else f"{verdict.examples} cases"
     ending = "broken" if verdict.found else "all hold"
     print(f"{verdict.name}: {count}, {len(verdict.laws)} laws, {ending} ({verdict.seconds:.0f} s)")
-    if verdict.unknown is not None:
-        print(f"forms were held against each other: the reference evaluator does not know {verdict.unknown}")
-    elif verdict.found is None:
+    if verdict.found is None:
         shares = ", ".join(f"{name} {count / verdict.examples:.0%}" for name, count in verdict.hits.most_common())
         print(f"situations met: {shares}")
 

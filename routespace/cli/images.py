@@ -32,6 +32,12 @@ def find_images(path: Path) -> list[Path]:
     return [path]
 
 
+def check_channels(channels: int) -> None:
+    """Raises `Trouble` for a space that reads other images than files hold."""
+    if channels not in MODES:
+        raise Trouble(f"the space reads {channels} channels; image files have 3, or 1 for grey")
+
+
 def read_image(path: Path, channels: int) -> NDArray[np.float32]:
     """The image (channels, H, W) in [0, 1], upright; 3 channels are red, green, blue, and 1 is grey.
 

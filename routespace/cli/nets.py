@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from routespace.cli.asking import AsJson, Require, Seed, nets_of
-from routespace.cli.ending import PROBLEMS, command
+from routespace.cli.ending import PROBLEMS, USAGE, Trouble, command
 from routespace.cli.options import OneSpace, Set, SpaceFile, read_settings
-from routespace.cli.spaces import build_graph, read_space
+from routespace.cli.spaces import build_graph, name_of, read_source, read_space
+
+if TYPE_CHECKING:
+    from routespace.questions.nets import Nets
 
 
 @command
@@ -69,7 +73,15 @@ def sample(
 @command
 def contains(
     file: SpaceFile,
-    net: Annotated[str, typer.Argument(metavar="NET", help="A net declared with the space, or imported.")],
+    net: Annotated[
+        str | None, typer.Argument(metavar="[NET]", help="A net declared with the space, or imported.")
+    ] = None,
+    graph: Annotated[
+        Path | None, typer.Option("--graph", metavar="JSON", help="Instead of NET: a network as nodes and edges.")
+    ] = None,
+    subdivide: Annotated[
+        bool, typer.Option("--subdivide", help="An edge of the graph may ride a chain of routes.")
+    ] = False,
     attainable: Annotated[
         bool, typer.Option("--attainable", help="Also ask whether the gates can open just these routes.")
     ] = False,
@@ -81,14 +93,24 @@ def contains(
     """Tell whether a net is one of its space.
 
     Its routes are there, each of them lies on a path from an input to an output, and what is required holds. If so,
-    the open routes are listed; if not, the first thing that does not fit is shown, and the exit code is 1.
+    the open routes are listed; if not, the first thing that does not fit is shown, and the exit code is 1. A network
+    given as a graph, `{"nodes": {"a": 4, "b": 8}, "edges": [["a", "b"]]}` with the strides of its nodes, is placed in
+    the space if it can be.
 
     \b
     Examples:
       routespace contains examples/classic/u_net.route u_net
       routespace contains space.route fcn_32s --attainable --json
+      routespace contains space.route --graph net.json --subdivide
     """
+    if (net is None) == (graph is None) or (graph is None and subdivide) or (graph is not None and attainable):
+        help = "`--attainable` is for a net, `--subdivide` for a graph"
+        raise Trouble("give the name of a net, or a `--graph`", help, code=USAGE)
     nets = nets_of(build_graph(read_space(file, read_settings(settings), space)), require)
+    if graph is not None:
+        _place(nets, graph, subdivide, as_json)
+        return
+    assert net is not None
     verdict = nets.contains(net, attainable)
     if as_json:
         problem = None if verdict.misfit is None else {"code": verdict.misfit.code, "message": verdict.misfit.message}
@@ -100,3 +122,27 @@ def contains(
         print("\n".join(f"  {route}" for route in verdict.routes))
     else:
         nets.report(verdict.misfit)
+
+
+def _place(nets: Nets, path: Path, subdivide: bool, as_json: bool) -> None:
+    """Place the graph at `path` and print where it lies."""
+    from routespace.questions.embedding import embed
+    from routespace.questions.sketch import read_sketch
+
+    found = embed(read_sketch(read_source(path)), nets, subdivide=subdivide)
+    if as_json:
+        chains = [{"from": a, "to": b, "routes": routes} for (a, b), routes in found.chains.items()]
+        shown = {"answer": found.answer, "why": found.why or None, "places": found.places, "chains": chains}
+        print(json.dumps(shown))
+    elif found.answer == "yes":
+        name = name_of(path)
+        print(f"{name} is contained in space {nets.graph.name}, by {len(found.routes)} open routes:")
+        print("\n".join(f"  {node}: {place}" for node, place in found.places.items()))
+        for (source, target), routes in found.chains.items():
+            if routes:
+                print(f"  {source or 'the input'} to {target or 'an output'}: {', '.join(routes)}")
+    if found.answer != "yes":
+        if as_json:
+            raise typer.Exit(PROBLEMS)
+        what = "cannot be placed" if found.answer == "no" else "may or may not have a place"
+        raise Trouble(f"`{path}` {what} in space {nets.graph.name}: {found.why}")

@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from routespace.graph.ir import RouteGraph
+from routespace.graph.ir import Route, RouteGraph
 from routespace.graph.ledger import bounds, ledger, price
 from routespace.graph.nets import hold
 from routespace.graph.params import ParameterCount, count_parameters
 from routespace.graph.passes.fix import fix
+from routespace.graph.passes.prune import prune
+from routespace.graph.profile import Profile
 from routespace.space.conventions import CONVENTIONS, Convention
 
 
@@ -32,7 +34,10 @@ class NodeCost:
 
 @dataclass(frozen=True)
 class Pricing:
-    """The static costs of a space, or of its net `net`, for an image of `size` (height, width)."""
+    """The static costs of a space, or of its net `net`, for an image of `size` (height, width).
+
+    `pruned` counts routes that a profile took out, and `guard` is what gates cost that only watch over them.
+    """
 
     space: str
     net: str | None
@@ -45,6 +50,8 @@ class Pricing:
     maximum: float
     reference: float
     gates: float
+    pruned: int = 0
+    guard: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, costs in the unit of the convention."""
@@ -66,7 +73,9 @@ class Pricing:
                 "maximum": self.maximum,
                 "of_gates": self.gates,
                 "budget_reference": self.reference,
+                **({"of_guards": self.guard} if self.pruned else {}),
             },
+            **({"pruned_routes": self.pruned} if self.pruned else {}),
             "nodes": [{**asdict(node), "total": node.total} for node in self.nodes],
         }
 
@@ -79,6 +88,20 @@ def price_space(graph: RouteGraph, channels: int, size: tuple[int, int], convent
         graph.name, None, channels, size, CONVENTIONS[convention], nodes, count_parameters(graph),
         limits.least, limits.most, limits.most_expected, sum(node.gate for node in nodes),
     )  # fmt: skip
+
+
+def price_pruned(
+    graph: RouteGraph, profile: Profile, share: float, channels: int, size: tuple[int, int], convention: str
+) -> Pricing:
+    """Costs of `graph` without the routes that were open for less than `share` of the images of a profile."""
+    used = profile.usual(graph, share)
+    kept = prune(graph, frozenset(value.name for value in graph.values if isinstance(value, Route)) - used)
+    rows = (row for row in ledger(kept, size) if row.part == "guard")
+    return replace(
+        price_space(kept, channels, size, convention),
+        pruned=sum(isinstance(value, Route) and value.pruned for value in kept.values),
+        guard=sum(price(row, CONVENTIONS[convention]).hard for row in rows),
+    )
 
 
 def price_net(graph: RouteGraph, net: str, channels: int, size: tuple[int, int], convention: str) -> Pricing:
@@ -95,7 +118,7 @@ def price_net(graph: RouteGraph, net: str, channels: int, size: tuple[int, int],
 def _nodes(
     graph: RouteGraph, size: tuple[int, int], convention: Convention, kept: Iterable[str] | None
 ) -> tuple[NodeCost, ...]:
-    columns = {"fixed": "always", "cell": "cell", "gate": "gate", "route": "routes"}
+    columns = {"fixed": "always", "cell": "cell", "gate": "gate", "guard": "gate", "route": "routes"}
     parameters = count_parameters(graph).by_value
     found: dict[str, NodeCost] = {}
     for row in ledger(graph, size):

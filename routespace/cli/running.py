@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 import routespace as rs
 from routespace.cli.ending import USAGE, Trouble
-from routespace.cli.images import MODES, find_images, read_image
+from routespace.cli.images import check_channels, find_images, read_image
 from routespace.cli.spaces import build_graph, channels_of, read_space
 from routespace.cli.tables import console, print_table
 from routespace.diagnostics import did_you_mean
@@ -162,8 +162,7 @@ def run_all(runner: Runner, path: Path) -> bool:
     An image that fails is reported and left out. The first is run twice and timed the second time.
     """
     channels = channels_of(runner.model.graph)
-    if channels not in MODES:
-        raise Trouble(f"the space reads {channels} channels; image files have 3, or 1 for grey")
+    check_channels(channels)
     found = find_images(path)
     if runner.out is not None:
         from routespace.draw import figures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -18,11 +18,15 @@ from routespace.cli.spaces import build_graph, channels_of, read_space
 
 @dataclass(frozen=True)
 class Line:
-    """A net and what it costs: trained parameters, and work as the convention counts it."""
+    """A net, or a whole space, and what it costs: trained parameters, and work as the convention counts it.
+
+    `miou` is known of what was run on labelled images.
+    """
 
     net: str
     parameters: int
     work: int
+    miou: float | None = None
 
 
 Written: TypeAlias = Callable[[Sequence[Line], str], str]
@@ -30,7 +34,15 @@ Written: TypeAlias = Callable[[Sequence[Line], str], str]
 
 @command
 def table(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Files with nets, or `-` for standard input.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE_OR_ARTIFACT", help="Files with nets, `-`, or folders of `train`.")
+    ],
+    images: Annotated[
+        Path | None, typer.Option("--images", metavar="FOLDER", help="Run what the folders hold on these images.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", metavar="FOLDER", help="Their labels: a grey .png each, 255 is no class.")
+    ] = None,
     size: Annotated[str, typer.Option("--input", metavar="SIZE", help="Size of an image.")] = "1024x2048",
     convention: Annotated[
         str | None, typer.Option("--convention", metavar="NAME", help="How to count; else as the spaces declare.")
@@ -39,20 +51,33 @@ def table(
     settings: Set = None,
     space: OneSpace = None,
 ) -> None:
-    """Lay the nets of some files side by side: parameters and work.
+    """Lay the nets of some files side by side: parameters, work and, where weights and data are given, quality.
+
+    Of a folder that `train` wrote, the net in it is shown, or the whole space. With `--images` and `--labels` these are
+    run, for mean IoU; the work of a whole space is then the mean hard cost of the images, else that of all it has.
 
     \b
     Examples:
       routespace table examples/classic/u_net.route examples/classic/hrnet_v2.route
       routespace table space.route --convention dynamic_routing_table1 --format latex
+      routespace table out/static/artifact out/dynamic/artifact --images photos --labels classes
     """
     from routespace.cli.pricing import price_net
 
     if style not in STYLES:
         raise Trouble(f"`{style}` is none of {', '.join(STYLES)}", code=USAGE)
+    if (images is None) != (labels is None):
+        raise Trouble("`--images` and `--labels` go together", code=USAGE)
+    if images is not None and not any(file.is_dir() for file in files):
+        raise Trouble("only folders that `train` wrote have weights to be run with", code=USAGE)
     lines: list[Line] = []
     units: set[str] = set()
     for file in files:
+        if file.is_dir():
+            line, unit = _saved(file, size, convention, images, labels)
+            lines.append(line)
+            units.add(unit)
+            continue
         graph = build_graph(read_space(file, read_settings(settings), space))
         channels = channels_of(graph)
         sides = read_size(size, channels, graph.smallest)
@@ -66,21 +91,61 @@ def table(
     print(STYLES[style](lines, units.pop() if units else "MAC"))
 
 
+def _saved(
+    folder: Path, size: str, convention: str | None, images: Path | None, labels: Path | None
+) -> tuple[Line, str]:
+    """The line of what `train` wrote to `folder`, and the unit of its work."""
+    from routespace.cli.labelled import judge
+    from routespace.cli.pricing import price_net, price_space
+    from routespace.integrations.artifact import load_artifact
+
+    artifact = load_artifact(folder)
+    graph = build_graph(artifact.space)
+    channels, chosen = channels_of(graph), known_convention(convention or graph.policies.cost)
+    sides = read_size(size, channels, graph.smallest)
+    net = artifact.net
+    found = price_net(graph, net, channels, sides, chosen) if net else price_space(graph, channels, sides, chosen)
+    line = Line(net or graph.name, found.parameters.total, int(found.maximum))
+    if images is not None and labels is not None:
+        quality = judge(folder, images, labels, chosen)
+        line = replace(line, miou=quality.miou, work=line.work if net else int(quality.work))
+    return line, found.convention.unit
+
+
+def _cells(lines: Sequence[Line]) -> list[list[str]]:
+    """What the lines say, in words; mean IoU where some line knows it."""
+    rows = [[line.net, f"{line.parameters / 1e6:.3f}", f"{line.work / 1e9:.2f}"] for line in lines]
+    if any(line.miou is not None for line in lines):
+        for row, line in zip(rows, lines, strict=True):
+            row.append("-" if line.miou is None else f"{100 * line.miou:.1f}")
+    return rows
+
+
+def _head(rows: Sequence[Sequence[str]], parameters: str, unit: str, miou: str) -> list[str]:
+    return ["net", parameters, f"G{unit}", miou][: max(map(len, rows), default=3)]
+
+
 def _markdown(lines: Sequence[Line], unit: str) -> str:
-    rows = [f"| {line.net} | {line.parameters / 1e6:.3f} | {line.work / 1e9:.2f} |" for line in lines]
-    return "\n".join([f"| net | parameters M | G{unit} |", "|---|---:|---:|", *rows])
+    cells = _cells(lines)
+    head = _head(cells, "parameters M", unit, "mIoU %")
+    rows = [head, ["---", *["---:"] * (len(head) - 1)], *cells]
+    return "\n".join(f"|{'|'.join(row)}|" if row[0] == "---" else f"| {' | '.join(row)} |" for row in rows)
 
 
 def _latex(lines: Sequence[Line], unit: str) -> str:
-    names = [line.net.replace("_", r"\_") for line in lines]
-    amounts = [rf"{line.parameters / 1e6:.3f} & {line.work / 1e9:.2f} \\" for line in lines]
-    rows = [f"{name} & {amount}" for name, amount in zip(names, amounts, strict=True)]
-    head = [r"\begin{tabular}{lrr}", rf"net & parameters (M) & G{unit} \\", r"\hline"]
-    return "\n".join([*head, *rows, r"\end{tabular}"])
+    cells = [[row[0].replace("_", r"\_"), *row[1:]] for row in _cells(lines)]
+    head = _head(cells, "parameters (M)", unit, r"mIoU (\%)")
+    begin = rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}"
+    rows = [rf"{' & '.join(row)} \\" for row in cells]
+    return "\n".join([begin, rf"{' & '.join(head)} \\", r"\hline", *rows, r"\end{tabular}"])
 
 
 def _json(lines: Sequence[Line], unit: str) -> str:
-    shown = [{"net": one.net, "parameters": one.parameters, "work": one.work, "unit": unit} for one in lines]
+    shown = [
+        {"net": one.net, "parameters": one.parameters, "work": one.work, "unit": unit}
+        | ({} if one.miou is None else {"miou": one.miou})
+        for one in lines
+    ]
     return json.dumps(shown, indent=2)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,30 @@ def heat_figure(
         kept = np.ma.masked_invalid(weights)
         alpha = 1.0 if shown is None else 0.6
         axes.imshow(kept, cmap="inferno", vmin=0.0, vmax=1.0, alpha=alpha, extent=extent, aspect="auto")
+        if shown is not None:
+            axes.set_aspect("equal")
+    return figure
+
+
+def level_figure(levels: Mapping[str, Mapping[str, float]], *, unit: str = "multiply-adds", title: str = "") -> Figure:
+    """Bars of what each level of a pyramid cost: kind of cost to amount, by level; every level has the same kinds."""
+    figure = new_figure(1.1 * len(levels) + 1.6, 3.0)
+    axes = figure.add_axes((0.16, 0.14, 0.8, 0.7))
+    kinds = list(next(iter(levels.values()), {}))
+    most = max((amount for costs in levels.values() for amount in costs.values()), default=0.0)
+    divisor, prefix = next(
+        ((size, name) for size, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if most >= size), (1, "")
+    )
+    for place, kind in enumerate(kinds):
+        at = [number + (place - (len(kinds) - 1) / 2) * 0.8 / len(kinds) for number in range(len(levels))]
+        axes.bar(at, [costs[kind] / divisor for costs in levels.values()], 0.8 / len(kinds), label=kind)
+    axes.set_xticks(range(len(levels)), list(levels))
+    axes.set_ylabel(f"{prefix} {unit}".strip(), fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    if kinds:
+        axes.legend(frameon=False, fontsize=8)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
 

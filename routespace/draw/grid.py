@@ -109,7 +109,8 @@ COLUMN, ROW, MARGIN, LETTER = 58.0, 46.0, 24.0, 7.2
 
 
 def lay_out(grid: Grid) -> Picture:
-    """Marks of a grid: routes below nodes, thin ones below thick ones; a legend where routes are of several kinds."""
+    """Marks of a grid: routes below nodes, thin ones below thick ones; where there are several kinds, a legend of those
+    that are drawn."""
     left = MARGIN + max((len(label) for label in grid.row_labels), default=0) * LETTER
     top = MARGIN + 14.0 * bool(grid.title) + 12.0 * bool(grid.column_labels)
     columns = max([node.column + 1 for node in grid.nodes] + [len(grid.column_labels), 1])
@@ -127,6 +128,8 @@ def lay_out(grid: Grid) -> Picture:
         height += 22.0
         x = left
         for kind in kinds:
+            if all(edge.weight is not None and not edge.weight > 0 for edge in grid.edges if edge.kind == kind):
+                continue
             marks += [Line(x, y + 38, x + 18, y + 38, 3.0, colour[kind]), Text(x + 24, y + 42, kind, "start")]
             x += 40.0 + len(kind) * LETTER
         width = max(width, x)

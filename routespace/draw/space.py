@@ -17,6 +17,8 @@ from routespace.graph.passes.guard import guard
 Weights: TypeAlias = Mapping[str, Mapping[str, float]]
 """By node and route, for one image; NaN where the node was not reached."""
 
+NEITHER = "in neither"
+
 Places: TypeAlias = dict[str, tuple[int, int]]
 
 
@@ -37,6 +39,38 @@ def grid_of(graph: RouteGraph, weights: Weights | None = None, title: str = "") 
     nodes = tuple(GridNode(name, column, row, states.get(name, "plain")) for name, (column, row) in places.items())
     columns = ("in",) * first_column + layout.columns + ("out",)
     return Grid(nodes, found, layout.rows, columns if layout.columns else (), title)
+
+
+def difference_of(graph: RouteGraph, nets: tuple[Held, Held], names: tuple[str, str], title: str = "") -> Grid:
+    """Two nets over the space that both are of: routes of both, of the one and of the other, each kind in its colour.
+
+    Nodes that only one of them runs are drawn closed. A net beside itself is all of one kind.
+    """
+    grids = [grid_of(graph, net_weights(graph, held)) for held in nets]
+    kinds = ("in both", f"only in {names[0]}", f"only in {names[1]}")
+    edges = [_beside(one, other, kinds) for one, other in zip(*(grid.edges for grid in grids), strict=True)]
+    nodes = (_joined(one, other) for one, other in zip(*(grid.nodes for grid in grids), strict=True))
+    rank = {kind: place for place, kind in enumerate((*kinds, "", NEITHER))}
+    ordered = tuple(sorted(edges, key=lambda edge: rank.get(edge.kind, len(kinds))))
+    return replace(grids[0], nodes=tuple(nodes), edges=ordered, title=title)
+
+
+def _beside(one: GridEdge, other: GridEdge, kinds: tuple[str, str, str]) -> GridEdge:
+    """One route in two nets; what no gate decides stays what it is."""
+    weights = [edge.weight for edge in (one, other)]
+    if one.kind == other.kind and weights[0] is weights[1] is None:
+        return one
+    first, second = (1.0 if weight is None else weight for weight in weights)
+    if not first > 0 and not second > 0:
+        return replace(one, weight=0.0, kind=NEITHER)
+    kind = kinds[0] if first > 0 and second > 0 else kinds[1] if first > 0 else kinds[2]
+    return replace(one, weight=max(first, second), kind=kind)
+
+
+def _joined(one: GridNode, other: GridNode) -> GridNode:
+    order: tuple[State, ...] = ("plain", "unreached", "closed", "open")
+    least, most = sorted((one.state, other.state), key=order.index)
+    return replace(one, state="closed" if most == "open" != least else most)
 
 
 def net_weights(graph: RouteGraph, held: Held) -> dict[str, dict[str, float]]:

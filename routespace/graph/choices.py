@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.draft import Draft, Ref
 from routespace.graph.fault import Fault, Skipped, head_of
-from routespace.space.expr import Arg, Binary, Call, Choice, Clause, Expr, GateDecl, Name, Number, Pipe
+from routespace.space.expr import Arg, Binary, Call, Choice, Expr, GateDecl, Name, Number, Pipe
 
 if TYPE_CHECKING:
     from routespace.graph.expand import PlaceBuilder
@@ -99,7 +99,7 @@ class Choices:
 
     def slots(self, gate: str, choice: Choice, names: list[str]) -> Draft:
         draft = self.builder.streams.drafts[gate]
-        if not draft.slots or (len(draft.slots) == len(names) and names < draft.slots):
+        if not draft.slots or (len(draft.slots) == len(names) and names < list(draft.slots)):
             draft.slots = names
         elif len(draft.slots) != len(names):
             raise Fault(
@@ -151,7 +151,7 @@ class Choices:
 
     def closed(self, choice: Choice, branch: str) -> Ref:
         for rule in choice.closed:
-            if rule.branch is not None and rule.branch not in {one.name for one in choice.branches}:
+            if rule.branch not in (None, branch) and all(one.name != rule.branch for one in choice.branches):
                 raise Fault(
                     "RS207",
                     f"`closed {rule.branch}` names no branch of this choice",
@@ -249,8 +249,3 @@ class Choices:
 
 def _branches(count: int) -> str:
     return f"{count} branch{'es' if count != 1 else ''}"
-
-
-def clause(template: GateDecl, name: str) -> Clause | None:
-    """The clause of a gate called `name`."""
-    return next((one for one in template.clauses if one.name == name), None)

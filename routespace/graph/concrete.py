@@ -7,7 +7,6 @@ from typing import Any
 
 from routespace.diagnostics import Findings, did_you_mean
 from routespace.graph.arguments import fill
-from routespace.graph.choices import clause
 from routespace.graph.draft import KINDS, Draft
 from routespace.graph.fault import Fault
 from routespace.graph.ir import (
@@ -27,7 +26,7 @@ from routespace.graph.ops import IMAGE_STRIDE, Resolver, check_merge, check_size
 from routespace.graph.places import Place
 from routespace.graph.scope import Scope
 from routespace.graph.sharing import Sharing
-from routespace.space.expr import Call, GateDecl, Name
+from routespace.space.expr import Call, Clause, Expr, GateDecl, Name
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS, ByMode
 from routespace.space.shape import Shape, Stride
 
@@ -44,6 +43,7 @@ class Concrete:
         self.numbers = numbers
         self.resolver = Resolver(scope, numbers, self.sizes)
         self.shapes: dict[str, Shape] = {}
+        self.clauses: dict[str, dict[str, Clause]] = {}
         self.routes: dict[str, list[int]] = {}
         self.sources: dict[str, Draft] = {}
 
@@ -103,12 +103,8 @@ class Concrete:
         template = draft.template
         assert template is not None
         routes = [draft.slots[slot] for slot in self.routes.get(draft.name, [])]
-        for one in template.clauses:
-            if one.mode is not None:
-                raise Fault("RS602", f"`{one.name}` of a gate cannot be split by mode yet", one.span)
-        body = clause(template, "body")
-        if body is None:
-            raise Fault("RS317", f"gate `{template.name}` has no body", template.span, help="add `body …`")
+        clauses = self._clauses(template)
+        body = clauses["body"]
         entering = self.shapes[draft.args[0]]
         op, shape = self.resolver.resolve(body.value, {**draft.env, "routes": len(routes)}, entering)
         if shape.channels != len(routes):
@@ -130,7 +126,7 @@ class Concrete:
                 help="add `mean` before the last conv, or decide `per position`",
                 others=[(draft.span, "used here")],
             )
-        name, args = self._activation(template, draft.env)
+        name, args = self._activation(clauses["activation"].value, draft.env)
         value = Gate(
             draft.name,
             draft.node,
@@ -139,7 +135,7 @@ class Concrete:
             name,
             args,
             tuple(routes),
-            self._start(template, op, name, args, draft.env),
+            self._start(clauses["start"], op, name, args, draft.env) if "start" in clauses else None,
             "position" if template.granularity == "position" else "image",
             below=draft.below,
             weights=self.sharing.weights(draft, op),
@@ -147,13 +143,27 @@ class Concrete:
         )
         return value, shape
 
-    def _activation(self, template: GateDecl, env: Env) -> tuple[str, tuple[tuple[str, Any], ...]]:
-        declared = clause(template, "activation")
-        if declared is None:
-            raise Fault(
-                "RS317", f"gate `{template.name}` has no activation", template.span, help="add `activation relu_tanh`"
-            )
-        value = declared.value
+    def _clauses(self, template: GateDecl) -> dict[str, Clause]:
+        """The clauses of a gate by name, of which it has a body and an activation."""
+        known = self.clauses.get(template.name)
+        if known is not None:
+            return known
+        for one in template.clauses:
+            if one.mode is not None:
+                raise Fault("RS602", f"`{one.name}` of a gate cannot be split by mode yet", one.span)
+            if one.name not in ("body", "activation", "start"):
+                help = "it has body, activation and start"
+                raise Fault("RS318", f"a gate has no clause `{one.name}`", one.span, help=help)
+        found = {one.name: one for one in template.clauses}
+        if "body" not in found:
+            raise Fault("RS317", f"gate `{template.name}` has no body", template.span, help="add `body …`")
+        if "activation" not in found:
+            help = "add `activation relu_tanh`"
+            raise Fault("RS317", f"gate `{template.name}` has no activation", template.span, help=help)
+        self.clauses[template.name] = found
+        return found
+
+    def _activation(self, value: Expr, env: Env) -> tuple[str, tuple[tuple[str, Any], ...]]:
         name = value.id if isinstance(value, Name) else value.name if isinstance(value, Call) else ""
         entry = ACTIVATIONS.get(name)
         if entry is None:
@@ -164,17 +174,7 @@ class Concrete:
         filled = fill(name, entry.parameters, args, env, self.numbers, value.span)
         return name, tuple(filled.items())
 
-    def _start(
-        self, template: GateDecl, body: Op, name: str, args: tuple[tuple[str, Any], ...], env: Env
-    ) -> float | None:
-        for one in template.clauses:
-            if one.name not in ("body", "activation", "start"):
-                raise Fault(
-                    "RS318", f"a gate has no clause `{one.name}`", one.span, help="it has body, activation and start"
-                )
-        declared = clause(template, "start")
-        if declared is None:
-            return None
+    def _start(self, declared: Clause, body: Op, name: str, args: tuple[tuple[str, Any], ...], env: Env) -> float:
         last = next((leaf for leaf in reversed(_leaves(body)) if leaf.entry == "conv"), None)
         if last is None or not dict(last.args)["bias"]:
             raise Fault(

@@ -2,57 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
 from routespace.graph.ir import Beside, Chain, Leaf, Op
+from routespace.graph.params import leaves
+from routespace.space.demand import Between, Branches, Demand, Everything, Size, Statistics, Window
 from routespace.space.registry import OPS, ByMode
 
-Demand: TypeAlias = "tuple[int, int, int, int] | ByMode"
-"""(kernel, stride, dilation, padding) of a window, or whose positions a norm's statistics run over, by mode."""
-
-EVERYTHING = ByMode("all", "all")
+Demands = tuple[Demand, ...]
 
 
-def demands(op: Op, after: tuple[Demand, ...] = ()) -> Iterator[tuple[Leaf, tuple[Demand, ...]]]:
-    """Every leaf of `op`, in order, with what stands between its result and the result of the whole."""
+def demands(op: Op, entering: Sequence[Size], after: Demands = ()) -> Iterator[tuple[Leaf, Demands]]:
+    """Every leaf of `op`, in order, with what stands between its result and the result of the whole.
+
+    `entering` are the sizes of what the leaves read, in order.
+    """
     if isinstance(op, Leaf):
         yield op, after
     elif isinstance(op, Chain):
-        found: list[list[tuple[Leaf, tuple[Demand, ...]]]] = []
-        for part in reversed(op.parts):
-            found.append(list(demands(part, after)))
-            after = (*through(part), *after)
-        for leaves in reversed(found):
-            yield from leaves
+        found: list[list[tuple[Leaf, Demands]]] = []
+        for part, sizes in reversed(_split(op, entering)):
+            found.append(list(demands(part, sizes, after)))
+            after = (*through(part, sizes), *after)
+        for part_leaves in reversed(found):
+            yield from part_leaves
     else:
-        for part in op.parts:
-            yield from demands(part, after)
+        for part, sizes in _split(op, entering):
+            yield from demands(part, sizes, after)
 
 
-def through(op: Op) -> tuple[Demand, ...]:
-    """What an op wants of its input, in order of its leaves; of ops side by side, what the one that wants most does."""
+def through(op: Op, entering: Sequence[Size]) -> Demands:
+    """What an op wants of its input, in order of its leaves."""
     if isinstance(op, Leaf):
-        return _own(op)
-    if isinstance(op, Beside):
-        return max((through(part) for part in op.parts), key=_reach)
-    return tuple(demand for part in op.parts for demand in through(part))
+        return _own(op, entering[0])
+    found = [through(part, sizes) for part, sizes in _split(op, entering)]
+    if isinstance(op, Chain):
+        return tuple(demand for part in found for demand in part)
+    different = tuple(dict.fromkeys(found))
+    return different[0] if len(different) == 1 else (Branches(different),)
 
 
-def _own(leaf: Leaf) -> tuple[Demand, ...]:
+def _split(op: Chain | Beside, entering: Sequence[Size]) -> list[tuple[Op, Sequence[Size]]]:
+    """The parts of an op, each with the sizes of what its leaves read."""
+    found: list[tuple[Op, Sequence[Size]]] = []
+    first = 0
+    for part in op.parts:
+        last = first + sum(1 for _ in leaves(part))
+        found.append((part, entering[first:last]))
+        first = last
+    return found
+
+
+def _own(leaf: Leaf, size: Size) -> Demands:
     args = dict(leaf.args)
     if leaf.entry == "groupnorm":
         stats = args["stats"]
-        return (stats if isinstance(stats, ByMode) else ByMode(stats, stats),)
+        return (Statistics(stats if isinstance(stats, ByMode) else ByMode(stats, stats), size),)
+    if leaf.entry == "resize":
+        by = args["by"]
+        return (Between(None if by is None else Fraction(by), bool(args["corners"]), size),)
     rule = OPS[leaf.entry].window
     if rule is None:
-        return (EVERYTHING,)
+        return (Everything(size),)
     window = rule(args)
-    return () if window == (1, 1, 1, 0) else (window,)
-
-
-def _reach(found: tuple[Demand, ...]) -> float:
-    """How far demands reach, for the comparison of branches."""
-    if any(isinstance(one, ByMode) and "all" in (one.training, one.inference) for one in found):
-        return float("inf")
-    return sum(one[2] * (one[0] - 1) for one in found if not isinstance(one, ByMode))
+    return () if window == (1, 1, 1, 0) else (Window(*window, size),)

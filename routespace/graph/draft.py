@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from routespace.diagnostics import Span
 from routespace.graph.binding import Binding
@@ -12,7 +12,7 @@ from routespace.graph.fault import Fault
 from routespace.graph.numbers import Numbers
 from routespace.graph.places import Place
 from routespace.graph.scope import Scope
-from routespace.space.expr import Call, Equation, Expr, GateDecl, Index
+from routespace.space.expr import Call, Choice, Equation, Expr, GateDecl, Index, NodeDecl
 
 Ref: TypeAlias = "str | None"
 """Name of a value, or None for nothing."""
@@ -35,26 +35,30 @@ class Draft:
     expr: Expr | None = None
     merge: str = "sum"
     arrives: bool = False
-    spans: list[Span | None] = field(default_factory=list)
+    spans: Sequence[Span | None] = ()
     gate: str = ""
     slot: int = 0
     key: str = ""
     closed: str | None = None
     sends: bool = True
     template: GateDecl | None = None
-    slots: list[str] = field(default_factory=list)
+    slots: Sequence[str] = ()
     below: float = 0.0
     call: Call | None = None
     head: str = ""
 
     @property
     def reads(self) -> list[str]:
-        reads = list(self.args)
-        if self.gate:
-            reads.append(self.gate)
-        if self.closed:
-            reads.append(self.closed)
-        return reads
+        if not self.gate:
+            return self.args
+        return [*self.args, self.gate, self.closed] if self.closed else [*self.args, self.gate]
+
+
+class Made(NamedTuple):
+    """Names of the streams of a node rule: those its choices send, and all of them."""
+
+    sent: frozenset[str]
+    all: frozenset[str]
 
 
 @dataclass
@@ -74,13 +78,22 @@ class Streams:
 
     def __post_init__(self) -> None:
         self.binding = Binding(self.scope, self.numbers)
+        self._made: dict[int, Made] = {}
         self.by_stream: dict[str, dict[tuple[int, ...], Place]] = {}
         for place in self.places:
-            for part in place.declaration.body:
-                names = [part.name] if isinstance(part, Equation) else [branch.name for branch in part.branches]
-                self.spend(len(names), place.declaration.span)
-                for name in names:
-                    self.by_stream.setdefault(name, {})[place.index] = place
+            names = self.made(place.declaration).all
+            self.spend(len(names), place.declaration.span)
+            for name in names:
+                self.by_stream.setdefault(name, {})[place.index] = place
+
+    def made(self, rule: NodeDecl) -> Made:
+        """The streams that the nodes of `rule` make."""
+        known = self._made.get(id(rule))
+        if known is None:
+            sent = frozenset(branch.name for part in rule.body if isinstance(part, Choice) for branch in part.branches)
+            equations = (part.name for part in rule.body if isinstance(part, Equation))
+            known = self._made[id(rule)] = Made(sent, sent.union(equations))
+        return known
 
     def spend(self, work: int, span: Span | None) -> None:
         """Count the expressions that were read, up to what a space may have."""

@@ -118,11 +118,27 @@ class Gated:
             fault.through(expr.span, f"`{called}` is used here")
             raise
 
+    def _named(self, name: str, gate: Expr) -> str:
+        """Name of a gated op: that of its equation where it is all of it, else with the name of its gate behind."""
+        *path, last = name.split(".")
+        if not last.isdigit():
+            return name
+        while path[-1].isdigit():
+            path.pop()
+        template = gate.id if isinstance(gate, Name) else gate.name if isinstance(gate, Call) else "gated"
+        found = hint = f"{'.'.join(path)}.{template}"
+        count = 1
+        while found in self.builder.streams.drafts:
+            count += 1
+            found = f"{hint}.{count}"
+        return found
+
     def _route(self, source: str, expr: Binary, name: str, env: dict[str, Any], head: str) -> Ref:
         """`gate * op`: the op's result where the gate, which reads what the op reads, is open."""
         choices = self.builder.choices
         if self.has_gate(expr.right):
             raise Fault("RS602", "a gate inside a gated op is not supported yet", expr.right.span)
+        name = self._named(name, expr.left)
         gate = choices.instance(expr.left, source, choices.gate_name(name), env)
         choices.slots(gate, Choice("sum", expr.left, (), span=expr.span), [choices.short(name)])
         route = Draft("route", name, self.builder.node, [source], env, expr.span, expr.right)

@@ -18,10 +18,11 @@ Sizes: TypeAlias = "Size | tuple[tuple[str, Size], ...]"
 
 
 class LeafCost(NamedTuple):
-    """Work of one leaf of an op on one image, and the positions of its result."""
+    """Work of one leaf of an op on one image, the positions of its result, and the size of what it reads."""
 
     cost: Cost
     positions: int
+    entering: Size
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,9 @@ class _Inference:
                 case Zero():
                     assert self.whole is not None
                     shape = self.whole.shapes[value.like]
+                case Route(pruned=True):
+                    assert self.whole is not None
+                    shape = self.whole.shapes[value.name]
                 case Apply():
                     shape, leaves = self.op(value.op, tuple(self.shapes[arg] for arg in value.args))
                 case Merge():
@@ -114,7 +118,8 @@ class _Inference:
         if isinstance(op, Leaf):
             counted = _padded(op) if self.padded else op
             shape = leaf_shape(counted, inputs, self.sizes)
-            return shape, (LeafCost(OPS[op.entry].cost(dict(counted.args), inputs, shape), shape.positions),)
+            cost = OPS[op.entry].cost(dict(counted.args), inputs, shape)
+            return shape, (LeafCost(cost, shape.positions, (inputs[0].height, inputs[0].width)),)
         leaves: tuple[LeafCost, ...] = ()
         if isinstance(op, Chain):
             (shape,) = inputs

@@ -133,6 +133,7 @@ class Route:
 
     For a closed image: the value `closed` if there is one, else nothing. `sends` marks a route that leaves a node
     (as against a gated term of a sum): under `by_node` it delivers zeros where its node ran with this route shut.
+    A `pruned` one has no op, and for images where it is open there is no answer.
     """
 
     name: str
@@ -143,6 +144,7 @@ class Route:
     source: str
     closed: str | None = None
     sends: bool = True
+    pruned: bool = False
     guard: Guard = None
     weights: str = ""
     span: Span | None = field(default=None, compare=False, repr=False)
@@ -238,7 +240,8 @@ class RouteGraph:
         """Names of the values that read each value."""
         found: dict[str, list[str]] = {value.name: [] for value in self.values}
         for value in self.values:
-            for arg in dict.fromkeys(value.args):
+            args = value.args
+            for arg in args if len(args) < 2 else dict.fromkeys(args):
                 found[arg].append(value.name)
             if isinstance(value, Route):
                 found[value.gate].append(value.name)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from routespace.graph.demands import Demand, demands
+from routespace.graph.demands import demands
 from routespace.graph.infer import Inferred, Sizes, image_size, infer
 from routespace.graph.ir import Apply, Gate, Input, Merge, Output, Route, RouteGraph, Value, Zero
 from routespace.graph.passes.guard import guard
 from routespace.space.conventions import CONVENTIONS, Convention
+from routespace.space.demand import Demand
 from routespace.space.registry import ACTIVATIONS
 from routespace.space.shape import NO_COST, Cost
 
@@ -19,10 +20,11 @@ class Row:
     """One value that does work, or one op of a route that is decided per position.
 
     `value` is the value's name; `name` tells the ops of one value apart. `part` is "fixed" (runs wherever its input is
-    something), "cell" (runs where a gate of its guard is open), "route" or "gate". `entry`: it belongs to a node that
-    no route reaches. `leaves`: it is a route that only outputs read. `makes_output`: an output reads it directly or
-    through ungated work. `position`: it is one op, called `entry_of`, of a route decided per position, with what the
-    ops behind it demand; its result has so many `positions`. `sent`: its value is a route that leaves a node.
+    something), "cell" (runs where a gate of its guard is open), "route", "gate", or "guard": a gate all of whose routes
+    are pruned, which only watches that they stay closed. `entry`: it belongs to a node that no route reaches.
+    `leaves`: it is a route that only outputs read. `makes_output`: an output reads it directly or through ungated work.
+    `position`: it is one op, called `entry_of`, of a route decided per position, with what the ops behind it demand;
+    its result has so many `positions`. `sent`: its value is a route that leaves a node.
     `unread`: nothing reads its value, which is not run.
     """
 
@@ -62,7 +64,7 @@ def ledger(graph: RouteGraph, size: Sizes) -> tuple[Row, ...]:
     outputs = _makes_output(graph)
     rows: list[Row] = []
     for value in graph.values:
-        part = _part(value)
+        part = _part(graph, value)
         if part is None:
             continue
         readers = graph.readers[value.name]
@@ -97,7 +99,8 @@ def is_per_position(graph: RouteGraph, route: Route) -> bool:
 def _leaf_rows(whole: Row, route: Route, true: Inferred, padded: Inferred, squared: Inferred) -> Iterator[Row]:
     """A row for each op of a route that is decided per position."""
     costs = [found.leaf_costs[route.name] for found in (true, padded, squared)]
-    for place, (leaf, after) in enumerate(demands(route.op)):
+    entering = [one.entering for one in costs[0]]
+    for place, (leaf, after) in enumerate(demands(route.op, entering)):
         own, wide, square = (found[place].cost for found in costs)
         if own == NO_COST:
             continue
@@ -125,7 +128,7 @@ def price(row: Row, convention: Convention) -> Price:
         executed = 0.0
         if not convention.unread:
             expected = hard = 0.0
-    if row.part == "gate":
+    if row.part in ("gate", "guard"):
         charged = convention.gates and not (row.entry and not convention.entry_gate)
         hard = executed = full if charged else 0.0
         expected = hard if convention.gates_in_expected else 0.0
@@ -201,6 +204,8 @@ def simulate(graph: RouteGraph, open_routes: dict[str, frozenset[int]]) -> set[s
                 consulted = value.gate in ran
                 delivers = value.index in opened or (bool(opened) and value.sends and live != "by_route")
                 present = consulted and (delivers if opened else value.closed is not None)
+                if is_per_position(graph, value):
+                    present = consulted and (value.index not in opened or value.source in there)
             case Output():
                 present = True
             case _:
@@ -224,12 +229,13 @@ def _runs(value: Value, open_routes: dict[str, frozenset[int]], ran: set[str]) -
     )
 
 
-def _part(value: Value) -> str | None:
+def _part(graph: RouteGraph, value: Value) -> str | None:
     match value:
         case Apply():
             return value.part or ("fixed" if value.guard is None else "cell")
         case Gate():
-            return "gate"
+            routes = graph.routes_of[value.name]
+            return "guard" if routes and all(route.pruned for route in routes) else "gate"
         case Route():
             return "route"
     return None

@@ -54,10 +54,12 @@ def all_open(graph: RouteGraph) -> Held:
 
 
 def _weights(graph: RouteGraph, opened: Mapping[str, float]) -> Held:
-    """A net by the names of its routes."""
-    return Held(
-        {gate.name: tuple(opened.get(route.name, 0.0) for route in graph.routes_of[gate.name]) for gate in graph.gates}
-    )
+    """A net by the names of its routes; what one of several choices that share a gate opens, the gate opens."""
+    held = {gate.name: [0.0] * len(gate.routes) for gate in graph.gates}
+    for gate, routes in graph.routes_of.items():
+        for route in routes:
+            held[gate][route.index] = max(held[gate][route.index], opened.get(route.name, 0.0))
+    return Held({gate: tuple(weights) for gate, weights in held.items()})
 
 
 def _given(graph: RouteGraph, weights: Weights) -> Held:

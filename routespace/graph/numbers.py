@@ -61,7 +61,7 @@ class Numbers:
 
     def value(self, expr: Expr, env: Env) -> Value:
         """Value of `expr` with the names that have a value where it stands. Its size counts as work."""
-        _, closure, size = self._entry(expr)
+        _, closure, size = self._closures.get(id(expr)) or self._entry(expr)
         self._spend(size, expr.span)
         return closure(env)
 
@@ -70,9 +70,10 @@ class Numbers:
         return _plain(self.value(expr, env), expr.span)
 
     def integer(self, expr: Expr, env: Env) -> int:
-        value = self.number(expr, env)
-        if isinstance(value, int):
+        value = self.value(expr, env)
+        if type(value) is int:
             return value
+        value = _plain(value, expr.span)
         if isinstance(value, Fraction) and value.denominator == 1:
             return value.numerator
         raise Fault("RS302", f"a whole number is needed here, this is {show(value)}", expr.span, self._known(expr, env))

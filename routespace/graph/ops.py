@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -221,7 +222,7 @@ def check_size(shape: Shape, span: Span | None) -> Shape:
     return shape
 
 
-def check_merge(merge: str, shapes: tuple[Shape, ...], spans: list[Span | None], span: Span | None) -> None:
+def check_merge(merge: str, shapes: tuple[Shape, ...], spans: Sequence[Span | None], span: Span | None) -> None:
     """Streams that merge must agree (in channels too, unless the merge stacks them); both places are named."""
     stacked = MERGES[merge].ordered
     first = shapes[0]

@@ -7,12 +7,10 @@ from routespace.graph.ir import Input, Output, Route, Value, Zero
 
 def reads(value: Value) -> tuple[str, ...]:
     """Names of everything that must be there before `value`: arguments, its gate, the gates of its guard."""
-    names = list(value.args)
-    if isinstance(value, Route):
-        names.append(value.gate)
+    names = (*value.args, value.gate) if isinstance(value, Route) else value.args
     if not isinstance(value, (Output, Input, Zero)) and value.guard:
-        names.extend(atom.gate for atom in value.guard)
-    return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys((*names, *(atom.gate for atom in value.guard))))
+    return names
 
 
 def ordered(values: tuple[Value, ...]) -> tuple[Value, ...]:

@@ -12,7 +12,7 @@ from routespace.graph.draft import Ref, Streams
 from routespace.graph.fault import Fault
 from routespace.graph.places import Place
 from routespace.graph.scope import MOST_INDICES
-from routespace.space.expr import Choice, Each, Equation, Expr, If, Index, Name, Pipe, Sum
+from routespace.space.expr import Each, Expr, If, Index, Name, Pipe, Sum
 from routespace.space.registry import OPS
 
 
@@ -27,10 +27,8 @@ class Reader:
         self.streams, self.place = streams, place
         self.scope, self.numbers = streams.scope, streams.numbers
         self.node = place.name
-        self.sent = {
-            branch.name for part in place.declaration.body if isinstance(part, Choice) for branch in part.branches
-        }
-        self.local = self.sent | {part.name for part in place.declaration.body if isinstance(part, Equation)}
+        made = streams.made(place.declaration)
+        self.sent, self.local = made.sent, made.all
         self.gates: dict[str, str | None] = {}
 
     def read_name(self, expr: Name) -> Ref:
@@ -108,7 +106,7 @@ class Reader:
         """Whether a value is a stream on its way: sent by a route, or made by another node."""
         if ref.startswith(self.node + "."):
             return ref[len(self.node) + 1 :] in self.sent
-        return not ref.startswith(self.node + ".") and "." in ref and ref.split(".", 1)[0] not in self.scope.inputs
+        return "." in ref and ref.split(".", 1)[0] not in self.scope.inputs
 
     def family(self, expr: Expr, env: dict[str, Any]) -> list[dict[str, Any]]:
         """Environments for an indexed read whose axes are not all bound here, in order of the free axes."""

@@ -43,18 +43,22 @@ def _known(streams: Streams, name: str) -> Ref:
 def _sorted(streams: Streams) -> list[str]:
     """Depth-first order of all drafts, without recursion."""
     order: list[str] = []
-    done: dict[str, bool] = {}
+    done: dict[str, bool] = {"": True}
     drafts = streams.drafts
-    for root in drafts:
+    for root, draft in drafts.items():
         if root in done:
             continue
-        stack = [(root, iter(drafts[root].reads))]
+        if all(map(done.get, draft.reads)):
+            done[root] = True
+            order.append(root)
+            continue
+        stack = [(root, iter(draft.reads))]
         done[root] = False
         while stack:
             name, reads = stack[-1]
             for read in reads:
                 finished = done.get(read)
-                if finished is None and read:
+                if finished is None:
                     done[read] = False
                     stack.append((read, iter(drafts[read].reads)))
                     break
@@ -84,7 +88,7 @@ def _existing(streams: Streams, order: list[str], findings: Findings) -> set[str
         draft = streams.drafts[name]
         if draft.closed is not None and draft.closed not in exists:
             draft.closed = None
-        there = all(arg in exists for arg in draft.args) and (not draft.gate or draft.gate in exists)
+        there = exists.issuperset(draft.args) and (not draft.gate or draft.gate in exists)
         if not there and draft.kind in ("merge", "gather"):
             keep = [arg in exists for arg in draft.args]
             if draft.spans:
@@ -106,16 +110,15 @@ def _existing(streams: Streams, order: list[str], findings: Findings) -> set[str
 
 
 def _live(drafts: dict[str, Draft], exists: set[str], unread: bool) -> set[str]:
-    live: set[str] = set()
     waiting = [name for name, draft in drafts.items() if draft.kind == "output" and name in exists]
     if unread:
         waiting += [name for name, draft in drafts.items() if name in exists and _leaves_per_position(draft, drafts)]
+    live = set(waiting)
     while waiting:
-        name = waiting.pop()
-        if name in live:
-            continue
-        live.add(name)
-        waiting.extend(read for read in drafts[name].reads if read not in live)
+        for read in drafts[waiting.pop()].reads:
+            if read not in live:
+                live.add(read)
+                waiting.append(read)
     return live
 
 

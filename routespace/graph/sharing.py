@@ -53,6 +53,8 @@ class Sharing:
 
     def _name(self, draft: Draft) -> str:
         """What a value is called without the indices of the shared axes, "" where it stands on none."""
+        if not self.axes:
+            return ""
         within = draft.name[len(draft.node) + 1 :]
         if draft.node in self.common:
             return f"{self.common[draft.node]}.{within}"

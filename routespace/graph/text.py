@@ -146,6 +146,8 @@ class _Writer:
     def route(self, route: Route) -> str:
         verb = "send" if route.sends else "take"
         closed = "" if route.closed is None else f" closed = {route.closed}"
+        if route.pruned:
+            return f"{verb} nothing by {self.slot(route.gate, route.index)}, pruned{closed}"
         return f"{verb} {self.piped(route.source, route.op)} by {self.slot(route.gate, route.index)}{closed}"
 
     def slot(self, gate: str, index: int | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-_PARTS = ("official", "scenes", "train", "evaluate")
+_PARTS = ("official", "scenes", "train", "evaluate", "torchvision")
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -37,7 +37,7 @@ class Summary:
 class Evaluation:
     """IoU of each class (NaN for one that neither occurs nor is predicted); the costs of each image in order.
 
-    Costs are counts of multiply-adds in the convention the space declares.
+    Costs are counts of multiply-adds in the convention asked for, or the one the space declares.
     """
 
     iou: tuple[float, ...]
@@ -62,11 +62,18 @@ class Latency:
 
 
 def evaluate(
-    module: nn.Module, scenes: Dataset[tuple[Tensor, Tensor]], *, classes: int, batch_size: int = 1, ignore: int = 255
+    module: nn.Module,
+    scenes: Dataset[tuple[Tensor, Tensor]],
+    *,
+    classes: int,
+    batch_size: int = 1,
+    ignore: int = 255,
+    convention: str | None = None,
 ) -> Evaluation:
     """Run `module`, compiled in any form and with one output of `classes` logits, over all `(image, label)` of a set.
 
-    Pixels labelled `ignore` do not count. The module is run in evaluation mode and left in the mode it was in.
+    Pixels labelled `ignore` do not count. Costs are counted by `convention`, else as the space declares. The module is
+    run in evaluation mode and left in the mode it was in.
     """
     confusion = torch.zeros(classes, classes, dtype=torch.int64)
     costs: dict[str, list[float]] = {"expected": [], "hard": [], "executed": []}
@@ -75,8 +82,9 @@ def evaluate(
         for images, labels in DataLoader(scenes, batch_size):
             out = module(images.to(device))
             confusion += _confusion(out.output.argmax(1).cpu(), labels, classes, ignore)
+            spent = out.routing.cost.under(convention) if convention else out.routing.cost
             for name, values in costs.items():
-                values.extend(getattr(out.routing.cost, name).double().tolist())
+                values.extend(getattr(spent, name).double().tolist())
     both = confusion.diagonal().double()
     either = confusion.sum(0) + confusion.sum(1) - both
     return Evaluation(tuple((both / either).tolist()), *(tuple(values) for values in costs.values()))
@@ -99,7 +107,7 @@ def measure_latency(
         first = turn % len(names)
         for name in names[first:] + names[:first]:
             seconds[name].append(_time(modules[name], images[turn % len(images)]))
-    return {name: _latency(values) for name, values in seconds.items()}
+    return {name: latency_of(values) for name, values in seconds.items()}
 
 
 def _time(module: nn.Module, image: Tensor) -> float:
@@ -117,7 +125,8 @@ def _wait_for(tensor: Tensor) -> None:
         torch.cuda.synchronize(tensor.device)
 
 
-def _latency(values: list[float]) -> Latency:
+def latency_of(values: list[float]) -> Latency:
+    """The median and the quartiles of some seconds."""
     low, median, high = quantiles(values, n=4) if len(values) > 1 else values * 3
     return Latency(median, low, high)
 

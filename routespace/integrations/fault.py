@@ -6,6 +6,8 @@
 | RS952 | a saved file is missing, truncated, changed or of another kind |
 | RS953 | what was saved is asked for in a form it cannot have |
 | RS954 | a run is resumed with other settings than it was started with |
+| RS955 | a space is put into a detector that it does not fit |
+| RS956 | a set of images with boxes is missing or of another kind |
 """
 
 from __future__ import annotations

@@ -29,11 +29,15 @@ KINDS: tuple[Kind, ...] = ("large", "small", "mixed")
 
 @dataclass(frozen=True)
 class Scene:
-    """One image with its labels: `image` (3, H, W) float32 in [0, 1], `label` (H, W) int64 in `range(len(CLASSES))`."""
+    """One image with its labels: `image` (3, H, W) float32 in [0, 1], `label` (H, W) int64 in `range(len(CLASSES))`.
+
+    `shapes` (H, W) int64 tells the shapes apart: 0 on the ground, 1 on the first that was drawn, and so on.
+    """
 
     image: NDArray[np.float32]
     label: NDArray[np.int64]
     kind: Kind
+    shapes: NDArray[np.int64]
 
 
 class Scenes(Dataset[tuple[Tensor, Tensor]]):
@@ -84,16 +88,16 @@ def draw_scene(seed: int, index: int, size: tuple[int, int], kinds: Sequence[Kin
     rng = np.random.default_rng((seed, index))
     kind = kinds[int(rng.integers(len(kinds)))]
     rows, columns = np.mgrid[0 : size[0], 0 : size[1]].astype(np.float64) / min(size)
-    label = np.zeros(size, dtype=np.int64)
+    label, shapes = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
     image = _texture(rng, rows, columns, brightness=(0.1, 0.45))
     for radius in _radii(rng, kind):
         shape = int(rng.integers(1, len(CLASSES)))
         box, inside = _free_place(rng, radius, OUTLINES[shape - 1], label, rows, columns)
         paint = _texture(rng, rows[box], columns[box], brightness=(0.45, 0.9))
         image[:, box[0], box[1]][:, inside] = paint[:, inside]
-        label[box][inside] = shape
+        label[box][inside], shapes[box][inside] = shape, shapes.max() + 1
     image += rng.normal(0.0, 0.03, image.shape)
-    return Scene(np.clip(image, 0.0, 1.0).astype(np.float32), label, kind)
+    return Scene(np.clip(image, 0.0, 1.0).astype(np.float32), label, kind, shapes)
 
 
 def _radii(rng: np.random.Generator, kind: Kind) -> list[float]:

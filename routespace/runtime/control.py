@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -107,6 +107,26 @@ def _force(
         if id(control) not in changed:
             changed[id(control)] = (control, control.forced)
             control.forced = tuple(wanted.get(route, 0.0) for route in control.routes)
+
+
+@contextmanager
+def among(module: nn.Module, places: Sequence[int]) -> Iterator[nn.Module]:
+    """Within the block, weights forced for each image of a batch are those of the images at `places`."""
+    held = {id(control): control for routes in controls(module).values() for control, _ in routes.values()}
+    before = {one: control.forced for one, control in held.items()}
+    try:
+        for control in held.values():
+            if control.forced is not None:
+                control.forced = tuple(_taken(weight, places) for weight in control.forced)
+        yield module
+    finally:
+        for one, control in held.items():
+            control.forced = before[one]
+
+
+def _taken(weight: Weight, places: Sequence[int]) -> Weight:
+    is_each = isinstance(weight, Tensor) and weight.dim() > 0
+    return weight[list(places)] if is_each else weight  # type: ignore[index]
 
 
 def _stay(body: nn.Module, mode: bool = True) -> nn.Module:

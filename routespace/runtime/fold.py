@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from operator import is_
+from operator import attrgetter, is_
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from routespace.runtime.merges import add_up, total
 from routespace.runtime.tree import BesideOp, ChainOp, every
 
 Step = Callable[[Any, Sizes], Tensor]
+_VERSION = attrgetter("_version")
 
 
 class Plan:
@@ -79,25 +80,23 @@ class Watch:
     """Tells whether a tensor or a part of a module was replaced, moved or written since."""
 
     def __init__(self, module: nn.Module) -> None:
-        self.places: list[tuple[dict[str, Any], str]] = []
+        self.holders: list[dict[str, Any]] = []
+        self.names: list[str] = []
         for part in every(module):
             for holder in (part._modules, part._parameters, part._buffers):
-                self.places.extend((holder, name) for name in holder)
-        self.held = self._found()
-        tensors = [one for one in self.held if isinstance(one, Tensor)]
-        self.pointed = [tensor.data_ptr for tensor in tensors]
-        self.pointers = [pointer() for pointer in self.pointed]
-        self.counted = [tensor for tensor in tensors if not tensor.is_inference()]
-        self.versions = [tensor._version for tensor in self.counted]
-
-    def _found(self) -> list[object]:
-        return [holder.get(name) for holder, name in self.places]
+                self.holders.extend(holder for _ in holder)
+                self.names.extend(holder)
+        self.held = [holder[name] for holder, name in zip(self.holders, self.names, strict=True)]
+        self.tensors = [one for one in self.held if isinstance(one, Tensor)]
+        self.pointers = list(map(Tensor.data_ptr, self.tensors))
+        self.counted = [tensor for tensor in self.tensors if not tensor.is_inference()]
+        self.versions = list(map(_VERSION, self.counted))
 
     def unchanged(self) -> bool:
         return (
-            all(map(is_, self._found(), self.held))
-            and [pointer() for pointer in self.pointed] == self.pointers
-            and [tensor._version for tensor in self.counted] == self.versions
+            all(map(is_, map(dict.get, self.holders, self.names), self.held))
+            and list(map(Tensor.data_ptr, self.tensors)) == self.pointers
+            and list(map(_VERSION, self.counted)) == self.versions
         )
 
 

@@ -22,7 +22,8 @@ SizesOf = Callable[[Sizes], tuple[dict[Stride, Size], Mapping[str, Size]]]
 
 @dataclass
 class Frame:
-    """One call: the batch size, sizes of streams by stride and by name, and images that ran, by unit.
+    """One call: the batch size, sizes of streams by stride and by name, images that ran, by unit, and images `missed`,
+    which a pruned route was open for.
 
     `size` is that of the images, or of every input by its name; `inputs` are the tensors, `images` the first of them.
     """
@@ -35,8 +36,9 @@ class Frame:
     images: Tensor
     blanks: BlankStore
     ran: dict[int, list[int]] = field(default_factory=dict)
+    missed: set[int] = field(default_factory=set)
     shares: list[tuple[int, Sequence[int], Sequence[int] | None]] = field(default_factory=list)
-    latest: tuple[Tensor, Tensor] | None = None
+    relus: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -44,9 +46,19 @@ class Frame:
 
     def rectified(self, x: Tensor) -> Tensor:
         """relu(x), computed once for the routes of a node that all begin with it; nobody writes into it."""
-        if self.latest is None or self.latest[0] is not x:
-            self.latest = (x, F.relu(x))
-        return self.latest[1]
+        known = self.relus.get(id(x))
+        return known[1] if known is not None else self._keep(x, F.relu(x))
+
+    def rectify(self, x: Tensor) -> None:
+        """Make x its own relu, before anybody reads it."""
+        self._keep(F.relu_(x), x)
+
+    def _keep(self, x: Tensor, relu: Tensor) -> Tensor:
+        """Remember the relu of x, as long as the images of one node take."""
+        if len(self.relus) >= self.batch:
+            self.relus.clear()
+        self.relus[id(x)] = (x, relu)
+        return relu
 
     def share(self, unit: int | None, images: Sequence[int], positions: Sequence[int] | None) -> None:
         """Note that a unit of the ledger ran for `images` at that many positions each; None is all of them."""
@@ -113,17 +125,7 @@ class BeginPyramid(nn.Module):
         self.like: tuple[Tensor, ...] = ()
 
     def forward(self, given: Mapping[str, Tensor] | Sequence[Tensor]) -> Frame:
-        labels = [label for _, label, _, _ in self.levels]
-        if isinstance(given, Mapping):
-            missing = [label for label in labels if label not in given]
-            if missing:
-                raise InputError(f"input `{self.name}` has no level `{missing[0]}`; its levels are {', '.join(labels)}")
-            tensors = [given[label] for label in labels]
-        elif isinstance(given, Tensor) or len(given) != len(labels):
-            count = "one tensor" if isinstance(given, Tensor) else f"{len(given)} tensors"
-            raise InputError(f"input `{self.name}` has {len(labels)} levels ({', '.join(labels)}), {count} were given")
-        else:
-            tensors = list(given)
+        tensors = self.tensors(given)
         first = tensors[0]
         for place, ((name, _, channels, stride), tensor) in enumerate(zip(self.levels, tensors, strict=True)):
             self.check(name, channels, tensor, first)
@@ -135,6 +137,26 @@ class BeginPyramid(nn.Module):
         )
         inputs = {name: tensor for (name, *_), tensor in zip(self.levels, tensors, strict=True)}
         return Frame(first.shape[0], size, *self.sizes_of(size), inputs, first, self.blanks)
+
+    def tensors(self, given: Mapping[str, Tensor] | Sequence[Tensor]) -> list[Tensor]:
+        """What is given, in order of the levels."""
+        labels = [label for _, label, _, _ in self.levels]
+        known = f"its levels are {', '.join(labels)}"
+        if isinstance(given, Mapping):
+            missing = [label for label in labels if label not in given]
+            if missing:
+                raise InputError(f"input `{self.name}` is given without the level `{missing[0]}`; {known}")
+            extra = [label for label in given if label not in labels]
+            if extra:
+                raise InputError(f"input `{self.name}` has no level `{extra[0]}`; {known}")
+            return [given[label] for label in labels]
+        if not isinstance(given, (list, tuple)) or len(given) != len(labels):
+            several = isinstance(given, (list, tuple))
+            what = f"{len(given)} tensors are" if several else f"one {type(given).__name__} is"
+            raise InputError(
+                f"input `{self.name}` takes a mapping by level, or a list in their order; {known}, {what} given"
+            )
+        return list(given)
 
     def check(self, name: str, channels: int, tensor: object, first: Tensor) -> None:
         if not isinstance(tensor, Tensor) or tensor.dim() != 4:

@@ -1,6 +1,7 @@
 """Gates per position in the dense form: maps of weights, and the routes they decide.
 
-A route's stream is there wherever its source is; where its gate is shut at a position it is zero there.
+A route's stream is there wherever its source is, and zeros where its gate is shut everywhere; where it is shut at a
+position, the stream is zero there.
 """
 
 from __future__ import annotations
@@ -70,6 +71,15 @@ def _distance(activation: nn.Module, logits: Tensor, consulted: bool) -> Tensor:
     return margin(activation, logits) if consulted else torch.full_like(logits, torch.inf)
 
 
+def of_rows(rows: Tensor | None, make: Callable[..., Tensor], *given: Tensor) -> Tensor:
+    """What is made of the `rows` (N,) of what is given, zeros in the others; None for all rows."""
+    if rows is None:
+        return make(*given)
+    picked = rows.nonzero().squeeze(1)
+    part = make(*(one.index_select(0, picked) for one in given))
+    return part.new_zeros(rows.shape[0], *part.shape[1:]).index_copy(0, picked, part)
+
+
 class Gate(GateLeaf):
     """Maps of weights for the images that reach it."""
 
@@ -79,9 +89,18 @@ class Gate(GateLeaf):
         if self.control.forced is not None:
             weights = self.control.maps(frame.batch, frame.values[self.name], x.value)
             return decided(self.activation, weights, ~(weights <= 0), reached, weights, consulted=False)
-        logits = run(self.body, x.value, frame.sizes, self.targets)
+        counted = wanted if self.coupled and self.training else None
+        logits = of_rows(counted, lambda x: run(self.body, x, frame.sizes, self.targets), x.value)
         weights, opened = self.activation(logits)
         return decided(self.activation, weights, opened, reached, logits, consulted=True)
+
+
+def there(source: Flow, decision: MapDecision, index: int) -> tuple[Tensor, Tensor]:
+    """Images (N,) for which route `index` delivers something, and the positions (N, 1, H, W) where it is open."""
+    present = decision.reached
+    if source.present is not None:
+        present = present & (source.present | ~decision.opens(index))
+    return present, decision.open[:, index, None] & present.view(-1, 1, 1, 1)
 
 
 class Route(nn.Module):
@@ -90,10 +109,14 @@ class Route(nn.Module):
     def __init__(self, parts: RouteParts) -> None:
         super().__init__()
         self.op, self.targets, self.index = parts.op, parts.targets, parts.place
+        self.coupled = parts.coupled is not None
 
     def forward(self, frame: Frame, source: Flow, decision: MapDecision) -> Flow:
-        present = both(source.present, decision.reached)
-        assert present is not None
-        mask = decision.open[:, self.index, None] & present.view(-1, 1, 1, 1)
+        present, mask = there(source, decision, self.index)
         gain = decision.weights[:, self.index, None]
-        return Flow(selected(self.op, self.targets, source.value, mask, frame.sizes, gain), present)
+        rows = both(decision.reached, source.present) if self.coupled and self.training else None
+
+        def make(x: Tensor, mask: Tensor, gain: Tensor) -> Tensor:
+            return selected(self.op, self.targets, x, mask, frame.sizes, gain)
+
+        return Flow(of_rows(rows, make, source.value, mask, gain), present)

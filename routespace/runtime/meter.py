@@ -12,39 +12,54 @@ from torch import Tensor, nn
 
 from routespace.runtime.dense import Decision
 from routespace.runtime.frame import Frame, Sizes
-from routespace.runtime.growth import Demand, grown
+from routespace.runtime.growth import grown
 from routespace.runtime.result import Cost
 from routespace.space.conventions import Convention
+from routespace.space.demand import Demand
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
     """A value that does work. `gate` for a gate's own work; `atoms` (gate, route or None) under which it is needed,
     None for always; `present` which of the presence masks given it depends on, None for all images. `route` (gate,
-    index) decides per position how much of the unit runs, as the demands of what stands `after` it tell."""
+    index) decides per position how much of the unit runs; a `sent` one leaves its node. `value` is the value of the
+    graph that it is, or is an op of."""
 
     name: str
+    value: str
     atoms: tuple[tuple[int, int | None], ...] | None
     gate: int | None = None
     present: int | None = None
     route: tuple[int, int] | None = None
-    after: tuple[Demand, ...] = ()
     sent: bool = False
 
 
 class Prices(NamedTuple):
     """By unit, float64: what a convention charges where the unit runs; `always` those charged hard in any case;
-    `positions` of units that gates decide per position."""
+    `positions` of units that gates decide per position, with what stands `after` them."""
 
     expected: Tensor
     hard: Tensor
     executed: Tensor
     always: Tensor
     positions: Tensor
+    after: list[tuple[Demand, ...]]
     convention: Convention
 
 
-PriceList = Callable[[Sizes, str], tuple[list[float], list[float], list[float], list[bool], list[int], Convention]]
+class Listed(NamedTuple):
+    """Prices by unit as the ledger lists them; see `Prices`."""
+
+    expected: list[float]
+    hard: list[float]
+    executed: list[float]
+    always: list[bool]
+    positions: list[int]
+    after: list[tuple[Demand, ...]]
+    convention: Convention
+
+
+PriceList = Callable[[Sizes, str], Listed]
 
 
 class Meter(nn.Module):
@@ -80,15 +95,13 @@ class Meter(nn.Module):
         self.register_buffer("watched", torch.tensor(watched, dtype=torch.long), persistent=False)
 
     def prices(self, size: Sizes, convention: str, device: torch.device) -> Prices:
-        expected, hard, executed, always, positions, rules = self.price_list(size, convention)
-        return Prices(
-            torch.tensor(expected, dtype=torch.float64, device=device),
-            torch.tensor(hard, dtype=torch.float64, device=device),
-            torch.tensor(executed, dtype=torch.float64, device=device),
-            torch.tensor(always, dtype=torch.bool, device=device),
-            torch.tensor(positions, dtype=torch.float64, device=device),
-            rules,
+        listed = self.price_list(size, convention)
+        expected, hard, executed, positions = (
+            torch.tensor(column, dtype=torch.float64, device=device)
+            for column in (listed.expected, listed.hard, listed.executed, listed.positions)
         )
+        always = torch.tensor(listed.always, dtype=torch.bool, device=device)
+        return Prices(expected, hard, executed, always, positions, listed.after, listed.convention)
 
     def ran(self, frame: Frame) -> Tensor:
         """How much of every unit ran for every image, (N, units) float64, from what leaves wrote into the frame."""
@@ -96,7 +109,7 @@ class Meter(nn.Module):
         for unit, images in frame.ran.items():
             for image in images:
                 done[image][unit] += 1.0
-        positions = self.price_list(frame.size, self.convention)[4] if frame.shares else []
+        positions = self.price_list(frame.size, self.convention).positions if frame.shares else []
         for unit, among, counts in frame.shares:
             for place, image in enumerate(among):
                 done[image][unit] += 1.0 if counts is None else counts[place] / positions[unit]
@@ -122,30 +135,38 @@ class Meter(nn.Module):
             decision.open & ~(decision.weights <= above) if above > 0 else decision.open for decision in decisions
         ]
         needed = self._spread(frame, decisions, present, opened, prices).detach()
-        expected = weights @ prices.expected
-        hard = torch.where(prices.always, 1.0, needed) @ prices.hard
+        charged = torch.where(prices.always, 1.0, needed)
         if ran is not None:
             done = ran
         elif only_needed:
             exact = [decision.open for decision in decisions]
-            done = self._spread(frame, decisions, present, exact, prices)
-            done = done.masked_fill(self._whole(decisions, device), 1.0)
+            done = self._spread(frame, decisions, present, exact, prices, whole=True)
         else:
             done = torch.ones(frame.batch, len(self.units), dtype=torch.float64, device=device)
             for place, unit in enumerate(self.units):
                 if unit.gate is not None and not decisions[unit.gate].consulted:
                     done[:, place] = 0.0
-        return Cost(expected, hard, done @ prices.executed, convention)
 
-    def _whole(self, decisions: Sequence[Decision], device: torch.device) -> Tensor:
-        """Units (units,) that run whole maps of all images where nothing is skipped within one: those that a gate per
-        position decides, and such gates."""
-        found: list[bool] = []
-        for unit in self.units:
-            which = unit.gate if unit.route is None else unit.route[0]
-            per_position = which is not None and decisions[which].weights.dim() == 4
-            found.append(per_position and (unit.gate is None or decisions[which or 0].consulted))
-        return torch.tensor(found, dtype=torch.bool, device=device)
+        def parts() -> dict[str, Cost]:
+            return {value: total(torch.tensor(places, device=device)) for value, places in self.by_value().items()}
+
+        def total(chosen: Tensor | slice) -> Cost:
+            return Cost(
+                weights[:, chosen] @ prices.expected[chosen],
+                charged[:, chosen] @ prices.hard[chosen],
+                done[:, chosen] @ prices.executed[chosen],
+                convention,
+                parts=parts,
+            )
+
+        return total(slice(None))
+
+    def by_value(self) -> dict[str, list[int]]:
+        """Places of the units of each value."""
+        found: dict[str, list[int]] = {}
+        for place, unit in enumerate(self.units):
+            found.setdefault(unit.value, []).append(place)
+        return found
 
     def _spread(
         self,
@@ -154,8 +175,10 @@ class Meter(nn.Module):
         present: Sequence[Tensor | None],
         by_route: Sequence[Tensor],
         prices: Prices,
+        whole: bool = False,
     ) -> Tensor:
-        """Weight of every unit for every image, (N, units) float64."""
+        """Weight of every unit for every image, (N, units) float64; `whole` maps of those that are decided per position
+        where some position is open."""
         one = torch.ones(frame.batch, 1, dtype=torch.float64, device=frame.images.device)
         closed = [(decision.reached & ~decision.active)[:, None] for decision in decisions]
         reached = [
@@ -171,14 +194,14 @@ class Meter(nn.Module):
             return table[:, :0]
         spread = table[:, self.columns].amax(-1)
         if self.mapped:
-            spread = spread.index_copy(1, self.places, self._shares(by_route, prices))
+            spread = spread.index_copy(1, self.places, self._shares(by_route, prices, whole))
         held = [mask for mask in present if mask is not None]
         if not held:
             return spread
         masks = torch.stack([one[:, 0] if mask is None else mask.to(torch.float64) for mask in (*present, None)], 1)
         return spread * masks[:, self.watched]
 
-    def _shares(self, by_route: Sequence[Tensor], prices: Prices) -> Tensor:
+    def _shares(self, by_route: Sequence[Tensor], prices: Prices, whole: bool) -> Tensor:
         """How much of each unit that is decided per position is used, (N, such units) float64: the gate's map, grown
         by what the ops behind the unit demand, summed, over the positions there are."""
         known: dict[tuple[object, ...], Tensor] = {}
@@ -187,12 +210,16 @@ class Meter(nn.Module):
             unit = self.units[place]
             assert unit.route is not None
             gate, index = unit.route
+            if whole:
+                found.append(highest(by_route[gate])[:, index].to(torch.float64))
+                continue
             detached = unit.sent and prices.convention.sent_detached
-            key = (gate, index, unit.after, detached)
+            after = prices.after[place]
+            key = (gate, index, after, detached)
             if key not in known:
                 weights = by_route[gate][:, index].to(torch.float64)
                 grown_ = grown(
-                    weights.detach() if detached else weights, unit.after, self.training, prices.convention.local_norms
+                    weights.detach() if detached else weights, after, self.training, prices.convention.local_norms
                 )
                 known[key] = grown_.flatten(1).sum(1)
             found.append(known[key] / prices.positions[place])

@@ -52,13 +52,17 @@ class Report(nn.Module):
             return cost
 
         weights, logits, reached = self._by_node(decisions)
-        routing = Routing(weights, logits, reached, view(self.meter.convention), partial(self._margins, decisions))
+        consulted: ByRoute = {}
+        for (node, routes), decision in zip(self.gates, decisions, strict=True):
+            consulted.setdefault(node, {}).update(dict.fromkeys(routes, decision.reached))
+        far = partial(self._margins, decisions)
+        routing = Routing(weights, logits, reached, view(self.meter.convention), far, consulted)
         if self.debug:
             bad = routing.nan_gates()
             if bad:
                 raise GateError(f"the gate of `{bad[0]}` gave NaN ({len(bad)} such nodes)")
         output = outputs[0] if len(outputs) == 1 else dict(zip(self.keys, outputs, strict=True))
-        return Outcome(output, routing, frame.size)
+        return Outcome(output, routing, frame.size, frozenset(frame.missed))
 
     def _by_node(self, decisions: Sequence[Decision]) -> tuple[ByRoute, ByRoute, dict[str, Tensor]]:
         weights = self._spread([decision.weights for decision in decisions], decisions)

@@ -22,6 +22,7 @@ class Cost:
     executed: Tensor
     convention: str = "macs"
     view: Callable[[str], Cost] | None = field(default=None, repr=False)
+    parts: Callable[[], dict[str, Cost]] | None = field(default=None, repr=False)
 
     def under(self, convention: str) -> Cost:
         """The same call counted by another convention."""
@@ -29,13 +30,20 @@ class Cost:
             raise ValueError("this cost was recorded without its ledger and can only be read as it is")
         return self.view(convention)
 
+    def by_value(self) -> dict[str, Cost]:
+        """The same cost told apart by the values of the graph that do the work; they sum up to the whole."""
+        if self.parts is None:
+            raise ValueError("this cost was recorded without its ledger and can only be read as a whole")
+        return self.parts()
+
 
 @dataclass
 class Routing:
     """The route each image took.
 
-    `weights[node][route]` are (N,), NaN where the node was not reached; `logits` likewise, before the activation.
-    `reached[node]` (N,) tells for which images its gate was consulted.
+    `weights[node][route]` are (N,), of gates per position (N, H, W), NaN where the gate was not consulted; `logits`
+    likewise, before the activation. `reached[node]` (N,) tells for which images a gate of it was consulted, and
+    `consulted[node][route]` (N,), where it is known, for which that of a route.
     """
 
     weights: ByRoute
@@ -43,6 +51,7 @@ class Routing:
     reached: dict[str, Tensor]
     cost: Cost
     margin_of: Callable[[], ByRoute] | None = field(default=None, repr=False)
+    consulted: ByRoute | None = field(default=None, repr=False)
 
     def margins(self) -> ByRoute:
         """Distance of each decision from flipping, in logits, (N,) by node and route; inf where it cannot flip."""
@@ -55,20 +64,27 @@ class Routing:
         return [
             node
             for node, routes in self.weights.items()
-            if any(bool((torch.isnan(weight) & self.reached[node]).any()) for weight in routes.values())
+            if any(self._is_nan(node, route, weight) for route, weight in routes.items())
         ]
+
+    def _is_nan(self, node: str, route: str, weight: Tensor) -> bool:
+        asked = self.reached[node] if self.consulted is None else self.consulted[node][route]
+        bad = torch.isnan(weight)
+        return bool(((bad.flatten(1).any(1) if bad.dim() > 1 else bad) & asked).any())
 
 
 @dataclass
 class Outcome:
     """`output`: a tensor, or a dict by name where the space declares several; `routing`: how it came about.
 
-    `size` is the (height, width) of the images, or that of every input by its name.
+    `size` is the (height, width) of the images, or that of every input by its name. `missed`: images of the batch that
+    opened a route which the module that ran was pruned of.
     """
 
     output: Any
     routing: Routing
     size: tuple[Any, ...]
+    missed: frozenset[int] = frozenset()
 
 
 def _flatten(outcome: Outcome) -> tuple[list[Any], Any]:

@@ -106,6 +106,14 @@ def blank(frame: Frame, name: str, channels: int) -> Tensor:
     return zeros.contiguous(memory_format=torch.channels_last)
 
 
+def zeros_of(frame: Frame, name: str, channels: int, images: tuple[int, ...], training: bool) -> Piece:
+    """A piece of zeros of the size that the value called `name` has; blank in inference, where it is always the same
+    tensor, so that what is made of it is known."""
+    key = (channels, frame.values[name], frame.dtype, frame.images.device)
+    value = frame.blanks.constant(key, lambda: blank(frame, name, channels))
+    return Piece(value.expand(len(images), -1, -1, -1), images) if training else Piece(value, images, True)
+
+
 def presence(frame: Frame, stream: Rows) -> Tensor | None:
     """Images (N,) that have a value; None for all."""
     images = stream.images()

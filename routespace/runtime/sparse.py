@@ -19,7 +19,7 @@ from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
 from routespace.runtime.leaves import Atoms, GateLeaf, GateParts, RouteParts
 from routespace.runtime.merges import Merger, add_up
-from routespace.runtime.rows import Piece, Rows, assemble, blank, each, join, laid_out, presence
+from routespace.runtime.rows import Piece, Rows, assemble, blank, each, join, laid_out, presence, zeros_of
 
 __all__ = ["Apply", "Gate", "Gather", "Merge", "Route", "Sink", "Source", "presence", "tally"]
 
@@ -57,12 +57,16 @@ def wanting(atoms: Atoms | None, decisions: Sequence[Decision]) -> frozenset[int
 
 
 class _Op(nn.Module):
-    """An op over pieces: each piece is one call; blank pieces are answered from what was computed before."""
+    """An op over pieces: each piece is one call; blank pieces are answered from what was computed before.
+
+    `rectifies`: its result is its own, and all that read it begin with a relu, so that it may be left there as one.
+    """
 
     def __init__(self, op: nn.Module, targets: bool, coupled: str | None, atoms: Atoms | None) -> None:
         super().__init__()
         self.op, self.coupled, self.atoms = op, coupled, atoms
         self.plan = Plan(op, targets)
+        self.rectifies = False
         self.unit = -1
 
     def pieces(self, frame: Frame, pieces: Sequence[Piece]) -> list[Piece]:
@@ -72,7 +76,10 @@ class _Op(nn.Module):
     def piece(self, frame: Frame, piece: Piece) -> Piece:
         if not piece.blank:
             frame.log(self.unit, piece.images)
-            return Piece(self.plan(piece.value, frame), piece.images)
+            value = self.plan(piece.value, frame)
+            if self.rectifies and not self.plan.detailed:
+                frame.rectify(value)
+            return Piece(value, piece.images)
         value, made = frame.blanks.get(self.plan, piece.value, lambda: self.plan(piece.value, frame))
         if made:
             frame.log(self.unit, piece.images[:1])
@@ -140,9 +147,10 @@ class Merge(nn.Module):
         if len(pieces) > 1 and (pieces[0].value.numel() <= SMALL_ROW or pieces[0].value.is_cuda):
             pieces = join(pieces)
         if nothing:
-            pieces.append(Piece(self.blank(frame), nothing, not self.training))
-            if self.training:
-                pieces[-1] = Piece(self.blank(frame).expand(len(nothing), -1, -1, -1), nothing)
+            name, channels = self.widths[0]
+            if self.ordered:
+                channels = sum(width for _, width in self.widths)
+            pieces.append(zeros_of(frame, name, channels, nothing, self.training))
         return Rows(tuple(join(pieces)) if self.training and pieces else tuple(pieces))
 
     def together(self, streams: Sequence[Rows], zeros: set[int]) -> bool:
@@ -170,13 +178,6 @@ class Merge(nn.Module):
             elif self.ordered or image in streams[which].zeros:
                 values.append(blank(frame, name, channels))
         return Piece(self.merger(values), (image,))
-
-    def blank(self, frame: Frame) -> Tensor:
-        name, channels = self.widths[0]
-        if self.ordered:
-            channels = sum(width for _, width in self.widths)
-        key = (channels, frame.values[name], frame.dtype, frame.images.device)
-        return frame.blanks.constant(key, lambda: blank(frame, name, channels))
 
 
 class Gate(GateLeaf):
@@ -275,6 +276,21 @@ class Route(_Op):
         alpha = decision.weights[:, self.index].to(piece.value.dtype)
         weight = alpha[images[:1]] if alike else alpha if len(images) == len(alpha) else alpha[images]
         return Piece(piece.value * weight.view(-1, 1, 1, 1), piece.images, alike)
+
+
+class Pruned(nn.Module):
+    """A route without its op: notes who would take it, and delivers what the route does for all others."""
+
+    def __init__(self, place: int, passes: bool, zeros: tuple[bool, bool]) -> None:
+        super().__init__()
+        self.index, self.passes, self.zeros = place, passes, zeros
+
+    def forward(self, frame: Frame, decision: Decision, *closed: Rows) -> Rows:
+        takers = decision.takers[self.index]
+        frame.missed.update(takers)
+        pieces = closed[0].among(decision.closed) if self.passes and decision.closed else []
+        zeros = tuple(sorted(decision.running - takers)) if self.zeros[self.training] else ()
+        return Rows(tuple(pieces), zeros)
 
 
 class Sink(nn.Module):

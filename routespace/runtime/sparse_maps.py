@@ -16,7 +16,7 @@ from routespace.runtime.maps import decided, is_skippable, selected
 from routespace.runtime.positions import Work, exact, measured, run_where
 from routespace.runtime.positions.choose import Chooser
 from routespace.runtime.positions.geometry import leaves
-from routespace.runtime.rows import Piece, Rows
+from routespace.runtime.rows import Piece, Rows, join, zeros_of
 from routespace.runtime.sparse import Decision, wanting
 
 
@@ -47,6 +47,8 @@ class Gate(GateLeaf):
     def forward(self, frame: Frame, x: Rows, *decisions: Decision) -> MapDecision:
         wanted = wanting(self.atoms, decisions)
         pieces = list(x.pieces) if wanted is None else x.among(wanted)
+        if self.training and self.coupled:
+            pieces = join(pieces)
         images = [image for piece in pieces for image in piece.images]
         size = frame.values[self.name]
         full = frame.images.new_zeros(frame.batch, len(self.routes), *size)
@@ -76,19 +78,32 @@ class Gate(GateLeaf):
 
 
 class Route(nn.Module):
-    """α·op(source) at the positions where the route is open; nothing else of the op is computed."""
+    """α·op(source) at the positions where the route is open; nothing else of the op is computed.
+
+    `filled`, the name and channels of its value, says that zeros are to be there as a tensor, not left out.
+    """
 
     def __init__(self, parts: RouteParts) -> None:
         super().__init__()
         self.op, self.targets, self.index = parts.op, parts.targets, parts.place
         self.skips = is_skippable(parts.op)
+        self.coupled = parts.coupled
         self.units: tuple[int | None, ...] = ()
         self.choose: Chooser = measured
+        self.filled: tuple[str, int] | None = None
 
     def forward(self, frame: Frame, source: Rows, decision: MapDecision) -> Rows:
         takers = decision.takers[self.index]
-        pieces = [self.piece(frame, piece, decision) for piece in source.among(takers)]
-        return Rows(tuple(pieces), tuple(sorted(decision.images - takers)))
+        shut = tuple(sorted(decision.images - takers))
+        if self.training and self.coupled is not None:
+            counted = decision.images if self.coupled == "all" else takers
+            found = [self.piece(frame, piece, decision) for piece in join(source.among(counted))]
+            pieces = Rows(tuple(found)).among(takers)
+        else:
+            pieces = [self.piece(frame, piece, decision) for piece in source.among(takers)]
+        if self.filled is None or not shut:
+            return Rows(tuple(pieces), shut)
+        return Rows((*pieces, zeros_of(frame, *self.filled, shut, self.training)))
 
     def piece(self, frame: Frame, piece: Piece, decision: MapDecision) -> Piece:
         images = list(piece.images)
@@ -103,6 +118,19 @@ class Route(nn.Module):
         for leaf, unit in zip(leaves(self.op), self.units, strict=True):
             frame.share(unit, images, work.of(leaf))
         return Piece(made, piece.images)
+
+
+class Pruned(nn.Module):
+    """A route without its op: notes for which images it would be open somewhere, and is zero for all others."""
+
+    def __init__(self, place: int, passes: bool, zeros: tuple[bool, bool]) -> None:
+        super().__init__()
+        self.index = place
+
+    def forward(self, frame: Frame, decision: MapDecision) -> Rows:
+        takers = decision.takers[self.index]
+        frame.missed.update(takers)
+        return Rows((), tuple(sorted(decision.images - takers)))
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import TypeAlias
 
@@ -11,12 +13,13 @@ import torch
 from torch import Tensor
 
 from routespace.graph.build import build
-from routespace.graph.ir import Gate, RouteGraph
+from routespace.graph.ir import Gate, Input, RouteGraph
 from routespace.language.load import loads
 from routespace.space.model import Space
 from routespace.testing.dice import Dice, SeededDice
+from routespace.testing.inputs import Inputs
 from routespace.testing.oracle.evaluate import graph_modules
-from routespace.testing.oracle.sizes import leaf_paths
+from routespace.testing.oracle.sizes import Size, leaf_paths, plan, state_paths
 from routespace.testing.spaces import write_space
 
 State: TypeAlias = dict[str, Tensor]
@@ -56,10 +59,12 @@ class Case:
         return random_state(self.graph, self.weight_seed, self.tilt)
 
     @cached_property
-    def images(self) -> Tensor:
-        """(batch, C, height, width) in float64."""
-        channels = next(value.channels for value in self.graph.values if not value.args and hasattr(value, "channels"))
-        return random_images(channels, self.batch, self.height, self.width, self.image_seed)
+    def images(self) -> Inputs:
+        """(batch, C, height, width) in float64; of a pyramid every level, with its share of that size."""
+        inputs = [value for value in self.graph.values if isinstance(value, Input)]
+        if inputs[0].name.partition(".")[2]:
+            return random_pyramid(self.graph, inputs, self.batch, self.height, self.width, self.image_seed)
+        return random_images(inputs[0].channels, self.batch, self.height, self.width, self.image_seed)
 
     def __str__(self) -> str:
         numbers = ", ".join(
@@ -102,14 +107,20 @@ def random_state(graph: RouteGraph, seed: int, tilt: float = 0.0) -> State:
     """
     generator = torch.Generator().manual_seed(seed)
     state: State = {}
+    kept = state_paths(graph)
     for path, module in graph_modules(graph).items():
         for name, tensor in module.state_dict().items():
-            state[f"{path}.{name}"] = _random(name.rsplit(".", 1)[-1], tensor, generator)
+            if f"{kept[path]}.{name}" not in state:
+                state[f"{kept[path]}.{name}"] = _random(name.rsplit(".", 1)[-1], tensor, generator)
+    spread: set[str] = set()
     for value in graph.values:
         if isinstance(value, Gate):
             convs = [path for path, leaf in leaf_paths(f"{value.name}.body", value.body) if leaf.entry == "conv"]
-            if convs:
-                _spread(state, convs[-1], tilt, generator)
+            if convs and kept[convs[-1]] not in spread:
+                spread.add(kept[convs[-1]])
+                _spread(state, kept[convs[-1]], tilt, generator)
+                if value.granularity == "position":
+                    _tip(state, kept[convs[-1]], generator)
     return state
 
 
@@ -132,6 +143,40 @@ def _spread(state: State, path: str, tilt: float, generator: torch.Generator) ->
         noise = torch.randn(weight.shape[0], generator=generator, dtype=torch.float64)
         extreme = torch.rand((), generator=generator) < 0.2
         state[f"{path}.bias"] = noise * (3.0 if extreme else 0.7) + tilt
+
+
+def _tip(state: State, path: str, generator: torch.Generator) -> None:
+    """Some routes of a gate per position are open nowhere, or everywhere."""
+    bias = state[f"{path}.bias"]
+    kinds = torch.rand(bias.shape, generator=generator)
+    state[f"{path}.bias"] = torch.where(kinds < 0.15, -30.0, torch.where(kinds > 0.85, 30.0, bias)).to(bias.dtype)
+
+
+def random_pyramid(
+    graph: RouteGraph, inputs: Sequence[Input], batch: int, height: int, width: int, seed: int
+) -> dict[str, Tensor]:
+    """Noise (batch, C, H, W) for each level: its share of the one before, rounded up, or down where that fits."""
+    sizes = _shares(inputs, (height, width), seed)
+    try:
+        plan(graph, tuple(sizes.items()))
+    except ValueError:
+        sizes = _shares(inputs, (height, width), 0)
+    return {
+        level.name.partition(".")[2]: random_images(level.channels, batch, *sizes[level.name], seed + 10**7 * place)
+        for place, level in enumerate(inputs)
+    }
+
+
+def _shares(inputs: Sequence[Input], size: Size, rounding: int) -> dict[str, Size]:
+    found: dict[str, Size] = {}
+    stride = Fraction(1)
+    for place, level in enumerate(inputs):
+        down = place > 0 and (rounding >> place) & 1
+        rounded = math.floor if down else math.ceil
+        high, wide = (max(1, rounded(Fraction(length) * stride / level.stride)) for length in size)
+        found[level.name] = size = (high, wide)
+        stride = Fraction(level.stride)
+    return found
 
 
 def random_images(channels: int, batch: int, height: int, width: int, seed: int) -> Tensor:

@@ -8,12 +8,15 @@ from itertools import product
 
 from routespace.testing.dice import Dice
 from routespace.testing.parts import CELLS, NORMS, write_block, write_gate, write_policies
+from routespace.testing.position_spaces import write_position_space
 
 Place = tuple[int, int]
 
 
 def write_space(dice: Dice) -> str:
     """Text of a file with one space called `random`, and sometimes a net in it called `thin`."""
+    if dice.chance(40):
+        return write_position_space(dice)
     return write_stack(dice) if dice.chance(25) else write_grid(dice)
 
 

@@ -75,3 +75,14 @@ def test_json_collects_all_files(run: Run, files: Path) -> None:
 def test_policies_can_be_set(policy: str, run: Run) -> None:
     assert run("check", "tiny.route", "--set", policy).code == 0
     assert run("show", "tiny.route", "--set", policy).out.count(policy.split("=")[1]) >= 1
+
+
+def test_of_many_findings_each_is_shown_once(run: Run, files: Path) -> None:
+    text = (files / "tiny.route").read_text()
+    place = text.index("  output")
+    outputs = "".join(f"  output extra{i} = keep[99, {i}0]\n" for i in range(60))
+    (files / "tiny.route").write_text(text[:place] + outputs + text[place:])
+    ended = run("check", "tiny.route")
+    places = [line for line in ended.err.splitlines() if "-->" in line]
+    assert ended.code == 1 and len(places) == len(set(places)) == 50
+    assert "and 10 more findings, which are not shown" in ended.err

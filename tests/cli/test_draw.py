@@ -23,6 +23,43 @@ def test_a_net_is_drawn_thick(run: Run) -> None:
     assert "keep 1.00" not in plain and "unreached" not in plain
 
 
+TWO = """
+net down in tiny {
+  edge x[0, s4] -> x[1, s8] -> x[2, s4]
+  row keep[2, s4]
+}
+"""
+
+
+def test_two_nets_are_drawn_over_each_other(run: Run, files: Path) -> None:
+    (files / "two.route").write_text((files / "tiny.route").read_text() + TWO)
+    shown = run("draw", "two.route", "-o", "-", "--net", "straight", "--against", "down").out
+    ElementTree.fromstring(shown)
+    assert ">straight against down<" in shown
+    for hint in (
+        "layer2.s4 in both 1.00",
+        "layer0.s4 only in straight 1.00",
+        "layer1.s4 only in straight 1.00",
+        "layer0.s4 only in down 1.00",
+        "layer1.s8 only in down 1.00",
+        "layer2.s8 in neither shut",
+        "layer0.s4 open",
+        "layer1.s4 closed",
+        "layer1.s8 closed",
+        "layer2.s8 unreached",
+    ):
+        assert shown.count(f"<title>{hint}</title>") == 1, hint
+    assert shown.count(">only in down<") == 1 and ">in neither<" not in shown
+    same = run("draw", "two.route", "-o", "-", "--net", "down", "--against", "down").out
+    assert "only in" not in same.replace("only in down</text>", "") and "in both 1.00" in same
+
+
+def test_nets_that_are_not_there_are_named(run: Run, files: Path) -> None:
+    assert run("draw", "tiny.route", "-o", "-", "--against", "straight").code == 2
+    ended = run("draw", "tiny.route", "-o", "-", "--net", "straight", "--against", "straigt")
+    assert ended.code == 1 and "RS701" in ended.err and "did you mean `straight`?" in ended.err
+
+
 def test_weights_come_from_json(run: Run, files: Path) -> None:
     (files / "w.json").write_text('{"layer0.s4": {"keep": 0.5, "down": 0}, "layer1.s4": {"keep": null, "down": null}}')
     shown = run("draw", "tiny.route", "-o", "-", "--weights", "w.json").out

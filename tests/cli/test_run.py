@@ -142,4 +142,4 @@ def test_maps_of_gates_per_position_are_drawn(run: Run, files: Path, images: Pat
         picture = (files / "out" / "maps" / f"{name}.gates.png").read_bytes()
         assert picture.startswith(b"\x89PNG") and len(picture) > 5000
     weights = json.loads((files / "out" / "maps" / "scene0.json").read_text())
-    assert 0 < weights["layer1"]["h.1.2"] <= 1
+    assert 0 < weights["layer1"]["h.spatial"] <= 1

@@ -3,6 +3,7 @@
 - `route` blocks are whole files: each of their spaces builds, each net is held. `route statements` blocks stand inside
   a space, which gets an input and an output if it has none. `fails=` and `warns=` name the codes to expect.
 - `python` blocks of a page run one after the other in one namespace; those with `>>>` are doctests.
+  `needs=` names a package without which they are skipped.
 - `console` blocks show commands behind `$` and what they print, `...` standing for anything.
 """
 
@@ -60,7 +61,10 @@ def test_route(block: Block) -> None:
         assert warnings == block.codes("warns"), report
 
 
-@pytest.mark.parametrize("block", [one for one in all_blocks("route") if one.word("file")], ids=str)
+SHOWN = [one for language in ("route", "json") for one in all_blocks(language) if one.word("file")]
+
+
+@pytest.mark.parametrize("block", SHOWN, ids=str)
 def test_a_shown_file_is_the_file(block: Block) -> None:
     assert block.text == (ROOT / block.word("file")).read_text("utf-8")
 
@@ -103,6 +107,11 @@ def test_python(page: Path) -> None:
     for block in blocks_of(page):
         if block.language != "python":
             continue
+        if block.word("needs"):
+            from routespace.integrations.vision import load_torchvision
+
+            load_torchvision()
+            pytest.importorskip(block.word("needs"), reason=f"{block} needs it")
         if ">>>" in block.text:
             test = doctest.DocTestParser().get_doctest(block.text, names, str(block), str(page), block.line)
             runner = doctest.DocTestRunner(optionflags=flags)

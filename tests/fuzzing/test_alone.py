@@ -1,4 +1,4 @@
-"""Laws without the oracle: they hold of spaces that it does not know, and forms that lie break them."""
+"""Laws without the oracle: they hold of spaces with gates per position and of pyramids; forms that lie break them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from routespace.runtime.result import Outcome
 from routespace.testing.cases import Case
 from routespace.testing.fuzzing.text import smaller, standalone
 from routespace.testing.laws import LawViolation
-from routespace.testing.laws.alone import ALONE_LAWS, Alone, without_oracle
+from routespace.testing.laws.alone import ALONE_LAWS, Alone
 from routespace.testing.laws.subject import Form
 from tests.mutants.spaces import GRAINS
 
@@ -84,7 +84,6 @@ def test_every_law_is_shown_to_fail() -> None:
 @pytest.mark.parametrize("number", range(len(GRAINS)))
 def test_spaces_with_gates_per_position_keep_the_laws(number: int) -> None:
     subject = Alone(case(number))
-    assert without_oracle(subject.graph) == "gates per position"
     for law in ALONE_LAWS.values():
         law(subject)
 
@@ -92,6 +91,5 @@ def test_spaces_with_gates_per_position_keep_the_laws(number: int) -> None:
 def test_a_pyramid_keeps_the_laws() -> None:
     text = standalone(smaller(rs.load(rs.example("dynamic_head"))))
     subject = Alone(Case(text, batch=2, height=70, width=64))
-    assert without_oracle(subject.graph) == "pyramids"
     for law in ALONE_LAWS.values():
         law(subject)

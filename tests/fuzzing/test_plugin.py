@@ -48,16 +48,16 @@ def suite(folder: Path, activation: str, laws: object) -> str:
 
 
 def test_every_law_named_is_a_test(tmp_path: Path) -> None:
-    told = suite(tmp_path, "relu_tanh", ["NaN is open", "forms agree", "images stand alone"])
+    told = suite(tmp_path, "relu_tanh", ["gates open at NaN", "forms agree", "images stand alone"])
     assert "3 passed" in told, told
 
 
 def test_a_broken_law_fails_with_a_minimal_space(tmp_path: Path) -> None:
-    told = suite(tmp_path, "late", ["NaN is open", "gates repeat"])
+    told = suite(tmp_path, "late", ["gates open at NaN", "gates repeat"])
     assert "1 failed, 1 passed" in told, told
     assert "activation late" in told
-    assert "routespace fuzz --replay fuzz/s-NaN-is-open" in told
-    assert (tmp_path / "fuzz" / "s-NaN-is-open" / "case.json").exists()
+    assert "routespace fuzz --replay fuzz/s-gates-open-at-NaN" in told
+    assert (tmp_path / "fuzz" / "s-gates-open-at-NaN" / "case.json").exists()
 
 
 def test_a_law_that_is_not_asked_is_told(tmp_path: Path) -> None:

@@ -7,7 +7,10 @@ import torch
 
 import routespace as rs
 from routespace.integrations.scenes import Scenes
+from routespace.integrations.vision import load_torchvision
 from routespace.space.model import Space
+
+load_torchvision()  # Lightning and torchmetrics look for it when tests import them
 
 
 @pytest.fixture(scope="session")

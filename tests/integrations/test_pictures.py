@@ -94,6 +94,24 @@ def test_pictures_are_written(tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
+def test_maps_and_levels_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from routespace.draw.figures import heat_figure, level_figure, save_figure
+
+    maps = [("p3", np.linspace(0, 1, 48).reshape(6, 8)), ("p4", np.full((3, 4), np.nan))]
+    for name, image in (("over", np.zeros((3, 48, 64))), ("alone", None)):
+        figure = heat_figure(maps, image, columns=2, title="gates")
+        save_figure(figure, tmp_path / f"{name}.png")
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG") and len(figure.axes) == 2
+    levels = {"p3": {"hard": 2.5e6, "executed": 3e6}, "p4": {"hard": 1e6, "executed": 0.0}}
+    figure = level_figure(levels, title="levels")
+    (axes,) = figure.axes
+    assert [bar.get_height() for bar in axes.patches] == [2.5, 1.0, 3.0, 0.0]
+    assert axes.get_ylabel() == "M multiply-adds"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["p3", "p4"]
+    save_figure(level_figure({}), tmp_path / "none.png")
+
+
 def test_drawing_does_not_load_pyplot() -> None:
     pytest.importorskip("matplotlib")
     program = "import sys, routespace.draw.figures; sys.exit('matplotlib.pyplot' in sys.modules)"

@@ -6,7 +6,7 @@ _AGREE, _TRAIN, _COUNT = "forms agree", "training agrees", "executed is counted"
 
 HUNCHES = {
     "threshold moved": "open is more than zero",
-    "NaN closes silently": "NaN is open",
+    "NaN closes silently": "gates open at NaN",
     "shift not normalised": "gates keep their range",
     "underflow closes a sigmoid": "open is more than zero",
     "temperature upside down": _AGREE,

@@ -95,4 +95,26 @@ ENTRIES = (
         "has, or where work that no gate guards runs on the zeros of closed routes.",
         "routespace find space.route --flops 1..2G\n",
     ),
+    Entry(
+        "RS713",
+        "space that graphs cannot be embedded in",
+        "A graph is embedded as nodes and the routes between them. That says all of a net only where nodes are joined\n"
+        "to each other and to outputs by routes, each of which leads to one place, and where no node has branches\n"
+        "inside.",
+        "routespace contains examples/dynamic_head.route --graph u_net.json\n",
+    ),
+    Entry(
+        "RS714",
+        "graph that cannot be read as a network",
+        "A network has nodes, each with a stride above 0, and edges from node to node that lead in no circle. Every\n"
+        "node lies on a way from an input to an output.",
+        'routespace contains space.route --graph net.json  # {"nodes": {"a": 4}, "edges": [["a", "b"]]}\n',
+    ),
+    Entry(
+        "RS715",
+        "profile that tells nothing",
+        "A profile says for how many images each route was open: `images` and `opened`, counts by node and route that\n"
+        "are not above the number of images. It is of at least one image.",
+        "routespace extract space.route profile.json\n",
+    ),
 )

@@ -32,4 +32,19 @@ ENTRIES = (
         "break. Start a new one to change them.",
         'train(space, "out/run", lr = 0.2)  # started with 0.1\n',
     ),
+    Entry(
+        "RS955",
+        "space that does not fit a detector",
+        "A head reads as many levels of as many channels as the backbone gives. By level it has one output `features`\n"
+        "and is used for two towers, or it has the predictions of the detector it is put into. The notes say what\n"
+        "differs.",
+        'put_head(detector, load("dynamic_head.route", width = 64))  # the backbone gives 256 channels\n',
+    ),
+    Entry(
+        "RS956",
+        "set of images that cannot be used",
+        "The folder of images or the file of annotations is missing, or it holds no boxes in COCO's format: lists\n"
+        "`images`, `annotations` and `categories` that refer to each other.",
+        'CocoBoxes("val2017", "captions_val2017.json")\n',
+    ),
 )

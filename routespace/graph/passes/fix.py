@@ -147,6 +147,8 @@ class _Fixer:
         source = self.streams[value.source]
         if not consulted:
             self.streams[value.name] = None
+        elif gate.granularity == "position" and not weight > 0:
+            self.streams[value.name] = _Zeros(value.name)
         elif not running:
             self.streams[value.name] = None if value.closed is None else self.streams[value.closed]
         elif weight > 0:

@@ -1,8 +1,10 @@
 """Training of compiled spaces with Lightning: `pip install routespace[train]`."""
 
 from routespace.integrations.fault import missing_extra
+from routespace.integrations.vision import load_torchvision
 
 try:
+    load_torchvision()  # both of these look for it
     import lightning
     import torchmetrics
 except (ImportError, RuntimeError) as cause:
@@ -15,4 +17,4 @@ from routespace.integrations.train.task import Segmentation
 
 __all__ = ["Recipe", "Segmentation", "StepData", "TrainResult", "train"]
 
-del lightning, torchmetrics
+del lightning, load_torchvision, torchmetrics

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from routespace.runtime.positions.kernels import Job, Kernel, dense, gathered
-from routespace.runtime.positions.streams import Rows
+from routespace.runtime.positions.streams import Map, Rows
 
 Chooser: TypeAlias = Callable[[Job], Kernel]
 """Says which kernel runs a job. One that knows of a native kernel returns that where it applies."""
@@ -41,9 +41,11 @@ def measured(job: Job) -> Kernel:
     conv, makes, reads = job.conv, job.leaf.makes, job.leaf.reads
     rates = GROUPED if conv.groups > 1 else PLAIN
     multiplied, copied = job.taps * conv.out_channels, job.taps * conv.groups
-    few = makes.total * (multiplied * rates.multiply + copied * rates.gather)
-    few += rates.call + reads.total * conv.in_channels * rates.move
+    few = rates.call + makes.total * (multiplied * rates.multiply + copied * rates.gather)
     whole = makes.extent * (multiplied * rates.dense + copied * rates.read)
+    if few > whole and isinstance(job.stream, Map):
+        return dense
+    few += reads.total * conv.in_channels * rates.move
     if isinstance(job.stream, Rows) and not reads.full:
         whole += reads.extent * conv.in_channels * rates.move
     return gathered if few < whole else dense

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import NamedTuple
 
 import torch
@@ -26,6 +27,11 @@ class Window(NamedTuple):
     padding: Size
     dilation: Size
 
+    @property
+    def aligned(self) -> bool:
+        """Whether it reads the position that it makes, and no other."""
+        return self.kernel == self.stride == (1, 1) and self.padding == (0, 0)
+
     def size_after(self, size: Size) -> Size:
         """Positions of the output, per side."""
         spans = ((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
@@ -37,7 +43,7 @@ class Window(NamedTuple):
 
     def grow(self, mask: Tensor, size: Size) -> Tensor:
         """Positions (N, 1, *size) of the input that some position of `mask` (N, 1, H', W') reads."""
-        if self.kernel == self.stride == (1, 1) and self.padding == (0, 0):
+        if self.aligned:
             return mask
         for axis, (length, k, s, p, d) in enumerate(zip(size, *self, strict=True), start=2):
             outputs = mask.shape[axis]
@@ -64,6 +70,12 @@ def window_of(leaf: nn.Module) -> Window | None:
             raise TypeError(f"{leaf}: only averages of the positions that exist run on positions")
         return Window(_pair(leaf.kernel_size), _pair(leaf.stride), _pair(leaf.padding), (1, 1))
     return None
+
+
+def is_aligned(conv: nn.Conv2d) -> bool:
+    """Whether a convolution reads the positions that it makes, and no others."""
+    window = window_of(conv)
+    return window is not None and window.aligned
 
 
 def _pair(value: int | tuple[int, ...]) -> Size:
@@ -133,16 +145,20 @@ def grow(leaf: nn.Module, mask: Tensor, size: Size) -> Tensor:
     if isinstance(leaf, Mean) or (isinstance(leaf, nn.GroupNorm) and statistics(leaf) == "all"):
         return mask.flatten(1).any(1).view(-1, 1, 1, 1).expand(-1, 1, *size)
     if isinstance(leaf, (ResizeTo, ResizeBy)):
-        factor = None
-        if isinstance(leaf, ResizeBy) and not leaf.corners and min(size) * float(leaf.factor) >= 1:
-            factor = float(leaf.factor)
-        rows, columns = (
-            _reads(given, wanted, factor, leaf.corners).to(mask.device)
-            for given, wanted in zip(size, mask.shape[2:], strict=True)
-        )
+        factor = leaf.factor if isinstance(leaf, ResizeBy) else None
+        made = (mask.shape[2], mask.shape[3])
+        rows, columns = (one.to(mask.device) for one in lies_between(size, made, factor, leaf.corners))
         mask = (mask[..., None, :] & rows[..., None]).any(2)
         return (mask[..., None] & columns).any(3)
     return mask
+
+
+def lies_between(size: Size, made: Size, by: Fraction | None, corners: bool) -> tuple[Tensor, Tensor]:
+    """Which rows and which columns of a map of `size` those of one of `made` size are interpolated from, each
+    (wanted, given) bool; `by` a factor, if it is that which decides."""
+    factor = float(by) if by is not None and not corners and min(size) * float(by) >= 1 else None
+    rows, columns = (_reads(given, wanted, factor, corners) for given, wanted in zip(size, made, strict=True))
+    return rows, columns
 
 
 def _reads(length: int, wanted: int, factor: float | None, corners: bool) -> Tensor:

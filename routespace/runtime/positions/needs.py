@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from routespace.runtime.layers import Sizes
 from routespace.runtime.merges import Merger
-from routespace.runtime.positions.geometry import Size, grow, size_after
+from routespace.runtime.positions.geometry import Size, grow, is_aligned, size_after
 from routespace.runtime.positions.places import Places
 from routespace.runtime.tree import BesideOp, ChainOp
 
@@ -56,8 +56,15 @@ def need(op: nn.Module, size: Size, makes: Places, sizes: Sizes) -> Need:
     if isinstance(op, BesideOp):
         found = tuple(need(part, size, makes, sizes) for part in op.parts())
         return Beside(found, op.merger, _union([part.reads for part in found]), makes)
+    return Leaf(op, _read(op, size, makes), makes)
+
+
+def _read(op: nn.Module, size: Size, makes: Places) -> Places:
+    """The positions that a leaf reads; those of a convolution are worked out only if its kernel asks for them."""
+    if isinstance(op, nn.Conv2d) and not is_aligned(op):
+        return Places.later(lambda: grow(op, makes.mask, size), makes.batch, size)
     mask = grow(op, makes.mask, size)
-    return Leaf(op, makes if mask is makes.mask else Places(mask), makes)
+    return makes if mask is makes.mask else Places(mask)
 
 
 def _union(sets: list[Places]) -> Places:

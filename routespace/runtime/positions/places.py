@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import torch
@@ -14,8 +15,19 @@ class Places:
     """The positions of `mask` (N, 1, H, W) bool, in order of image, row and column. Indices are computed once."""
 
     def __init__(self, mask: Tensor) -> None:
-        self.mask = mask
+        self._mask: Tensor | Callable[[], Tensor] = mask
         self.batch, self.size = mask.shape[0], (mask.shape[2], mask.shape[3])
+
+    @classmethod
+    def later(cls, mask: Callable[[], Tensor], batch: int, size: Size) -> Places:
+        """The positions of a mask that is made when somebody asks for it."""
+        places = cls.__new__(cls)
+        places._mask, places.batch, places.size = mask, batch, size
+        return places
+
+    @cached_property
+    def mask(self) -> Tensor:
+        return self._mask if isinstance(self._mask, Tensor) else self._mask()
 
     @cached_property
     def index(self) -> Tensor:
@@ -37,7 +49,7 @@ class Places:
     @property
     def extent(self) -> int:
         """Positions of all maps, active or not."""
-        return self.mask.numel()
+        return self.batch * self.size[0] * self.size[1]
 
     @property
     def full(self) -> bool:

@@ -84,9 +84,9 @@ def _batch_norm(norm: nn.BatchNorm2d, x: Tensor, mask: Tensor) -> Tensor:
 
 
 def _of_rows(norm: nn.BatchNorm2d, rows: Tensor) -> Tensor:
-    columns = rows.t()[None, :, :, None]
-    found: Tensor = norm(columns)
-    return found[0, :, :, 0].t()
+    """Rows (K, C) normalised. Each is a map of one position: of a transposed view torch's backward pass is wrong."""
+    found: Tensor = norm(rows[:, :, None, None])
+    return found[:, :, 0, 0]
 
 
 def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:

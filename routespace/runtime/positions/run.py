@@ -17,6 +17,9 @@ from routespace.runtime.positions.places import Places
 from routespace.runtime.positions.streams import Map, Rows, Stream, at, few, flat, spread
 from routespace.runtime.positions.work import Work
 
+OWN_SHARE = 0.15
+"""The share of a map up to which taking its wanted positions out costs less than writing zeros over the others."""
+
 
 def run_where(
     op: nn.Module,
@@ -141,7 +144,8 @@ def _pointwise(op: nn.Module, stream: Stream) -> Stream:
 
 def _closed(stream: Stream, wanted: Places, gain: Tensor | None) -> Tensor:
     """Maps of the stream where it is `wanted`, times `gain`, and zero elsewhere."""
-    if isinstance(stream, Rows) or few(stream, wanted):
+    gathers = wanted.total <= OWN_SHARE * wanted.extent if stream.own else few(stream, wanted)
+    if isinstance(stream, Rows) or gathers:
         stream = at(stream, wanted)
         data = _scaled(stream, None if gain is None else gain.reshape(-1, 1)[wanted.index])
         return spread(Rows(data, wanted, own=True)).data

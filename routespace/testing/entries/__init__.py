@@ -42,7 +42,7 @@ ENTRY_LAWS: Mapping[str, Callable[[Subject], None]] = {
     "gates keep their range": gates_keep_their_range,
     "open is more than zero": open_is_more_than_zero,
     "gates keep their support": gates_keep_their_support,
-    "NaN is open": nan_is_open,
+    "gates open at NaN": nan_is_open,
     "gates decide alone": gates_decide_alone,
     "gates repeat": gates_repeat,
     "gates keep their dtype": gates_keep_their_dtype,

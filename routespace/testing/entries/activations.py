@@ -79,7 +79,7 @@ def gates_keep_their_support(subject: Subject) -> None:
 
 
 def nan_is_open(subject: Subject) -> None:
-    """A route whose logit is NaN is open and weighs NaN: nothing closes silently."""
+    """A route whose logit is gates open at NaN and weighs NaN: nothing closes silently."""
     for tried in activations_of(subject):
         logits = tried.moderate(2 * tried.routes)
         for route in range(tried.routes):
@@ -89,11 +89,11 @@ def nan_is_open(subject: Subject) -> None:
         bad = torch.isnan(logits) & ~opened
         if bool(bad.any()):
             row = int(bad.nonzero()[0][0])
-            raise tried.fail("NaN is open", f"shuts a route whose logit is NaN, for {shown(logits[row])}")
+            raise tried.fail("gates open at NaN", f"shuts a route whose logit is NaN, for {shown(logits[row])}")
         hidden = torch.isnan(logits) & ~torch.isnan(weights)
         if bool(hidden.any()):
             row, route = hidden.nonzero()[0].tolist()
-            raise tried.fail("NaN is open", f"makes {float(weights[row, route]):g} of a logit that is NaN")
+            raise tried.fail("gates open at NaN", f"makes {float(weights[row, route]):g} of a logit that is NaN")
 
 
 def gates_decide_alone(subject: Subject) -> None:

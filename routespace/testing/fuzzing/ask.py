@@ -12,12 +12,11 @@ from routespace.space.registry import ACTIVATIONS, OPS
 from routespace.testing.cases import Case
 from routespace.testing.entries import ENTRY_LAWS
 from routespace.testing.laws import LAWS, LawViolation, Subject
-from routespace.testing.laws.alone import ALONE_LAWS, Alone, without_oracle
 from routespace.testing.oracle.sizes import leaf_paths, op_of
 
 Law = Callable[[Any], None]
 
-IN_TRAINING = ("training agrees", "slopes match")
+IN_TRAINING = ("training agrees",)
 """Laws that noise in training breaks."""
 
 
@@ -36,24 +35,23 @@ class Broken:
 
 def laws_of(graph: RouteGraph) -> Mapping[str, Law]:
     """The laws that a space is asked, those of its gates and ops first."""
-    known = ALONE_LAWS if without_oracle(graph) else LAWS
     noisy = not all(ACTIVATIONS[gate.activation].same_in_training for gate in graph.gates) or not all(
         OPS[leaf.entry].same_in_training
         for value in graph.values
         if (found := op_of(value)) is not None
         for _, leaf in leaf_paths("", found[1])
     )
-    return {name: law for name, law in {**ENTRY_LAWS, **known}.items() if not (noisy and name in IN_TRAINING)}
+    return {name: law for name, law in {**ENTRY_LAWS, **LAWS}.items() if not (noisy and name in IN_TRAINING)}
 
 
 def all_laws() -> tuple[str, ...]:
     """Names of every law there is."""
-    return tuple({**ENTRY_LAWS, **LAWS, **ALONE_LAWS})
+    return tuple({**ENTRY_LAWS, **LAWS})
 
 
 def subject_of(case: Case) -> Subject:
     """What the laws of a case look at."""
-    return Alone(case) if without_oracle(case.graph) else Subject(case)
+    return Subject(case)
 
 
 def ask(name: str, law: Law, subject: Subject) -> Broken | None:

@@ -20,6 +20,8 @@ from routespace.testing.laws.batches import images_stand_alone, replay_is_exact
 from routespace.testing.laws.counts import executed_is_counted, expected_is_hard_when_decided
 from routespace.testing.laws.follow import closed_paths_do_not_matter, weights_are_followed
 from routespace.testing.laws.hits import hits
+from routespace.testing.laws.nan import nan_is_open
+from routespace.testing.laws.positions import needed_positions_only
 from routespace.testing.laws.prices import costs_are_bounded, expected_cost_teaches
 from routespace.testing.laws.skip import closed_paths_learn_nothing, closed_paths_rest, opening_costs
 from routespace.testing.laws.subject import LawViolation, Subject
@@ -40,6 +42,8 @@ LAWS: Mapping[str, Callable[[Subject], None]] = {
     "opening costs": opening_costs,
     "images stand alone": images_stand_alone,
     "replay is exact": replay_is_exact,
+    "needed positions only": needed_positions_only,
+    "nan is open": nan_is_open,
     "executed is counted": executed_is_counted,
     "expected is hard": expected_is_hard_when_decided,
     "expected cost teaches": expected_cost_teaches,

@@ -12,8 +12,18 @@ from routespace.graph.nets import hold
 from routespace.runtime.control import forcing
 from routespace.runtime.result import Cost, Outcome
 from routespace.space.registry import ACTIVATIONS
-from routespace.testing.dice import SeededDice
-from routespace.testing.laws.subject import FORMS, ROUNDING, TOLERANCE, Form, Subject, distance, nudged
+from routespace.testing.inputs import over
+from routespace.testing.laws.forcings import shown
+from routespace.testing.laws.subject import (
+    FORMS,
+    ROUNDING,
+    TOLERANCE,
+    Form,
+    Subject,
+    distance,
+    nudged,
+    nudged_images,
+)
 from routespace.testing.oracle import Costs, Oracle, gated
 
 ByNode = dict[str, dict[str, Tensor]]
@@ -85,21 +95,26 @@ def _excused(subject: Subject, form: str, outcome: Outcome, image: int, rounding
             found = outcome.routing.weights[gate.node][route][image]
             right = wanted.weights[gate.node][route][image]
             closes = ACTIVATIONS[gate.activation].closes
-            if _decision(found, closes) == _decision(right, closes):
+            differ = _decision(found, closes) != _decision(right, closes)
+            if not bool(differ.any()):
                 continue
-            if float(wanted.margins[gate.name][image]) < rounding:
+            margin = wanted.margins[gate.name][image]
+            far = differ & (margin >= rounding)
+            if not bool(far.any()):
                 return True
             raise subject.fail(
                 "forms agree",
-                f"image {image} has {float(found):g} on `{gate.node}.{route}` in {form} and {float(right):g} in the "
-                f"oracle, by a margin of {float(wanted.margins[gate.name][image]):g}",
+                f"image {image} has {float(found[far][0]):g} on `{gate.node}.{route}` in {form} and "
+                f"{float(right[far][0]):g} in the oracle, by a margin of {float(margin[far][0]):g}",
             )
     return False
 
 
-def _decision(weight: Tensor, closes: bool) -> str:
-    """What a recorded weight says; a gate that never closes is open even where its weight is too small to show."""
-    return "unreached" if bool(torch.isnan(weight)) else "open" if float(weight) > 0 or not closes else "shut"
+def _decision(weight: Tensor, closes: bool) -> Tensor:
+    """What recorded weights say: 0 not reached, 1 shut, 2 open. A gate that never closes is open even where its weight
+    is too small to show."""
+    opened = (weight > 0) | (not closes)
+    return torch.where(torch.isnan(weight), 0, torch.where(opened, 2, 1))
 
 
 def routing_agrees(
@@ -143,7 +158,7 @@ def _drift(subject: Subject, key: str, share: float) -> float:
         for node, routes in subject.oracle.weights.items()
     }
     with torch.no_grad():
-        moved = Oracle(subject.graph, state).run(nudged(subject.case.images, share, len(state)), forced)
+        moved = Oracle(subject.graph, state).run(nudged_images(subject.case.images, share, len(state)), forced)
     return distance(moved.outputs[key], subject.oracle.outputs[key])
 
 
@@ -156,7 +171,7 @@ def replays_agree(subject: Subject, dtype: torch.dtype, forms: tuple[Form, ...] 
     for form in forms:
         module = subject.form(form, dtype)
         with torch.no_grad(), forcing(module, decisions):
-            outcome = module(subject.case.images.to(dtype))
+            outcome = module(over(subject.case.images, lambda x: x.to(dtype)))
         for key, output in subject.outputs(outcome).items():
             if output.dtype != dtype:
                 raise subject.fail("replays agree", f"output `{key}` of {form} in {dtype} is {output.dtype}")
@@ -166,9 +181,9 @@ def replays_agree(subject: Subject, dtype: torch.dtype, forms: tuple[Form, ...] 
 
 
 def forced_agree(subject: Subject) -> None:
-    """With every gate forced (all shut, all open, one open, at random) the forms in turn give the oracle's outputs."""
-    for turn, weights in enumerate(_forcings(subject)):
-        wanted = subject.ask(weights)
+    """With every gate forced (all shut, all open, one open, at random, to maps) the forms in turn give the oracle's
+    outputs."""
+    for turn, (weights, wanted) in enumerate(subject.forced):
         (form,) = subject.turn(turn + subject.case.image_seed)
         module = subject.form(form)
         with torch.no_grad(), forcing(module, weights):
@@ -176,30 +191,10 @@ def forced_agree(subject: Subject) -> None:
         for key, output in subject.outputs(outcome).items():
             error = distance(output, wanted.outputs[key])
             if error > TOLERANCE[torch.float64]:
-                raise subject.fail("forced agree", f"output `{key}` of {form} is {error:.2g} off with {weights}")
+                raise subject.fail("forced agree", f"output `{key}` of {form} is {error:.2g} off with {shown(weights)}")
         everything = list(range(wanted.count))
         cost = outcome.routing.cost.under("macs")
-        _same_cost(subject, f"{form} with {weights}", cost, wanted.cost(), everything)
-
-
-def _forcings(subject: Subject) -> list[dict[str, dict[str, float]]]:
-    """Every route shut, every route open, one route open, and random weights."""
-    dice = SeededDice(subject.case.weight_seed)
-    routes = [(gate.node, route) for gate in subject.graph.gates for route in gate.routes]
-    one = dice.pick(routes) if routes else None
-    choices = (
-        [0.0 for _ in routes],
-        [1.0 for _ in routes],
-        [float(route == one) for route in routes],
-        [dice.pick((0.0, 1.0, 0.5, 0.25)) for _ in routes],
-    )
-    found: list[dict[str, dict[str, float]]] = []
-    for weights in choices:
-        forced: dict[str, dict[str, float]] = {}
-        for (node, route), weight in zip(routes, weights, strict=True):
-            forced.setdefault(node, {})[route] = weight
-        found.append(forced)
-    return found
+        _same_cost(subject, f"{form} with {shown(weights)}", cost, wanted.cost(), everything)
 
 
 def fixed_agrees(subject: Subject) -> None:
@@ -207,7 +202,9 @@ def fixed_agrees(subject: Subject) -> None:
     if subject.case.net is None:
         return
     held = hold(subject.graph, subject.case.net).weights
-    forced = {gate.node: dict(zip(gate.routes, held[gate.name], strict=True)) for gate in subject.graph.gates}
+    forced: dict[str, dict[str, float]] = {}
+    for gate in subject.graph.gates:
+        forced.setdefault(gate.node, {}).update(zip(gate.routes, held[gate.name], strict=True))
     fixed = compile_space(subject.graph, form="fixed", net=subject.case.net).double().eval()
     foreign = sorted(set(fixed.state_dict()) - set(subject.weights))
     if foreign:

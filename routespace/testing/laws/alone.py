@@ -1,6 +1,6 @@
 """Laws that need no oracle: one space, its forms held against each other.
 
-They serve spaces with parts that the oracle does not know. `without_oracle` tells what these are.
+They share nothing with it, and take a fraction of its time on large spaces.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from routespace.compiler import compile as compile_space
 from routespace.graph.infer import infer
-from routespace.graph.ir import Gate, Input, Output, Route, RouteGraph
+from routespace.graph.ir import Input, Output, Route
 from routespace.graph.ledger import is_per_position
 from routespace.graph.passes.fix import PROBE
 from routespace.runtime.control import Control, replaying
@@ -34,17 +34,6 @@ from routespace.testing.laws.words import format_keeps_meaning, json_keeps_meani
 
 Given = Tensor | list[Tensor]
 SKIPPING: tuple[Form, ...] = ("sparse", "export")
-
-
-def without_oracle(graph: RouteGraph) -> str | None:
-    """What the oracle does not know of a space; None where it knows all of it."""
-    if [value.stride for value in graph.values if isinstance(value, Input)] != [1]:
-        return "pyramids"
-    if any(isinstance(value, Gate) and value.granularity != "image" for value in graph.values):
-        return "gates per position"
-    if any(getattr(value, "weights", "") for value in graph.values):
-        return "shared weights"
-    return None
 
 
 class Alone(Subject):

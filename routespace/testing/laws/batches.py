@@ -7,19 +7,21 @@ from torch import Tensor
 
 from routespace.runtime.control import replaying
 from routespace.runtime.result import Outcome
+from routespace.testing.inputs import one_of, over
 from routespace.testing.laws.subject import FORMS, TOLERANCE, Form, Subject, distance
 
 
 def images_stand_alone(subject: Subject, forms: tuple[Form, ...] = ("dense", "sparse")) -> None:
     """A batch of N gives what N batches of one give; a permuted batch gives permuted results."""
     images = subject.case.images
-    order = torch.arange(len(images)).flip(0)
+    count = subject.case.batch
+    order = torch.arange(count).flip(0)
     for form in forms:
         whole = _results(subject, subject.outcome(form))
-        turned = _results(subject, subject.run(form, images[order]))
+        turned = _results(subject, subject.run(form, over(images, lambda x: x[order])))
         _same(subject, f"{form}, turned round", {name: x[order] for name, x in whole.items()}, turned)
-        for image in range(len(images)):
-            alone = _results(subject, subject.run(form, images[image : image + 1]))
+        for image in range(count):
+            alone = _results(subject, subject.run(form, one_of(images, image)))
             _same(subject, f"{form}, image {image} alone", {n: x[image : image + 1] for n, x in whole.items()}, alone)
 
 
@@ -38,7 +40,7 @@ def _results(subject: Subject, outcome: Outcome) -> dict[str, Tensor]:
 
 
 def _same(subject: Subject, where: str, wanted: dict[str, Tensor], found: dict[str, Tensor]) -> None:
-    if any(float(margin.min()) < 1e-9 for margin in subject.oracle.margins.values() if len(margin)):
+    if any(float(margin.min()) < 1e-9 for margin in subject.oracle.margins.values() if margin.numel()):
         return
     for name, tensor in wanted.items():
         error = distance(found[name], tensor)

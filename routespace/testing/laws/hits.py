@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from routespace.testing.laws.positions import position_routes
 from routespace.testing.laws.subject import Subject
+from routespace.testing.oracle import OracleResult
 
 SITUATIONS = (
     "closed",
@@ -15,11 +21,19 @@ SITUATIONS = (
     "all closed",
     "all open",
     "one open",
+    "gate per position",
+    "several grains",
+    "pyramid",
+    "shared weights",
+    "mask open nowhere",
+    "mask of one pixel",
+    "mask open here and there",
+    "mask open everywhere",
 )
 
 
 def hits(subject: Subject) -> set[str]:
-    """Names of the `SITUATIONS` that some image of a case is in."""
+    """Names of the `SITUATIONS` that some image of a case is in; masks count where the laws force them too."""
     case, result = subject.case, subject.oracle
     found = {
         "odd size": bool((case.height | case.width) & 1),
@@ -30,6 +44,14 @@ def hits(subject: Subject) -> set[str]:
         "closed": any(any(images) for images in result.closed.values()),
         "unreached": any(not all(images) for images in result.consulted.values()),
     }
+    grains = {gate.granularity for gate in subject.graph.gates}
+    found["gate per position"] = "position" in grains
+    found["several grains"] = len(grains) > 1
+    found["pyramid"] = not isinstance(case.images, Tensor)
+    found["shared weights"] = any(getattr(value, "weights", "") for value in subject.graph.values)
+    if "position" in grains:
+        for one in (result, *(forced for _, forced in subject.forced)):
+            found.update(dict.fromkeys(_masks(subject, one), True))
     for image in range(case.batch):
         decisions = [
             decision
@@ -44,3 +66,19 @@ def hits(subject: Subject) -> set[str]:
                 count == len(decision.open) for count, decision in zip(opened, decisions, strict=True)
             )
     return {name for name, hit in found.items() if hit}
+
+
+def _masks(subject: Subject, result: OracleResult) -> Iterator[str]:
+    for route in position_routes(subject.graph):
+        for image in range(result.count):
+            mask = result.mask(route.name, image)
+            if mask is None:
+                continue
+            count = int(mask.sum())
+            yield (
+                "mask open nowhere"
+                if count == 0
+                else "mask of one pixel"
+                if count == 1
+                else ("mask open everywhere" if count == mask.numel() else "mask open here and there")
+            )

@@ -13,6 +13,7 @@ from routespace.graph.ir import Gate, Route, RouteGraph
 from routespace.runtime.control import forcing
 from routespace.targets import targets_of
 from routespace.testing.dice import SeededDice
+from routespace.testing.inputs import Inputs
 from routespace.testing.laws.subject import FORMS, Form, Subject, distance
 from routespace.testing.oracle import Oracle
 from routespace.testing.oracle.sizes import op_of
@@ -29,15 +30,25 @@ def closed_paths_rest(subject: Subject) -> None:
                 raise subject.fail("closed paths rest", f"`{name}` of {form} ran for {rows} images, {needed} need it")
 
 
-def rows_seen(graph: RouteGraph, module: nn.Module, images: Tensor) -> Counter[str]:
-    """How many rows the op of each value was called with."""
+def per_position(graph: RouteGraph) -> bool:
+    """Whether some gate of a graph decides per position."""
+    return any(gate.granularity == "position" for gate in graph.gates)
+
+
+def _decides_positions(graph: RouteGraph, route: Route) -> bool:
+    gate = graph.by_name[route.gate]
+    return isinstance(gate, Gate) and gate.granularity == "position"
+
+
+def rows_seen(graph: RouteGraph, module: nn.Module, images: Inputs) -> Counter[str]:
+    """How many rows the op of each value was called with; those of routes decided per position are left to the law of
+    positions."""
     seen: Counter[str] = Counter()
     handles = []
     targets = targets_of(graph)
-    targets = targets_of(graph)
     for value in graph.values:
         found = op_of(value)
-        if found is None:
+        if found is None or (isinstance(value, Route) and _decides_positions(graph, value)):
             continue
         seen[value.name] = 0
         part = module.get_submodule(f"{targets[value.name]}.{'body' if isinstance(value, Gate) else 'op'}")
@@ -65,14 +76,16 @@ def closed_paths_learn_nothing(subject: Subject, forms: tuple[Form, ...] = FORMS
     oracle = Oracle(subject.graph, subject.case.state)
     wanted = gradients(oracle.run(subject.case.images).outputs, oracle.parameters())
     scale = max((float(grad.abs().max()) for grad in wanted.values()), default=0.0)
-    resting = {name for name, images in subject.oracle.computed.items() if not any(images)}
+    working: Counter[str] = Counter()
+    for value in subject.graph.values:
+        working[getattr(value, "weights", "") or value.name] += sum(subject.oracle.computed[value.name])
     for form in forms:
         module = subject.form(form)
         outputs = subject.outputs(module(subject.case.images))
         found = subject.as_named(gradients(outputs, dict(module.named_parameters())))
         for name, grad in found.items():
-            value = name.rsplit(".op." if ".op." in name else ".body.", 1)[0]
-            if value in resting and bool(grad.any()):
+            made = name.rsplit(".op." if ".op." in name else ".body.", 1)[0]
+            if not working[made] and bool(grad.any()):
                 problem = f"the gradient of `{name}` in {form}, which no image needs, is {float(grad.abs().max()):.2g}"
                 raise subject.fail("closed paths learn nothing", problem)
             if not float((grad - wanted[name]).abs().max()) <= 1e-7 * max(scale, 1e-3):

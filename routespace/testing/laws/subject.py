@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from routespace.compiler import compile as compile_space
-from routespace.graph.ir import RouteGraph
+from routespace.graph.ir import Leaf, RouteGraph
 from routespace.runtime.result import Outcome
-from routespace.targets import targets_of
+from routespace.targets import shared_target, targets_of
 from routespace.testing.cases import Case
+from routespace.testing.inputs import Inputs, over
+from routespace.testing.laws.forcings import Weights, forcings
 from routespace.testing.oracle import Oracle, OracleResult
 from routespace.testing.oracle.evaluate import Forced
 from routespace.testing.oracle.sizes import op_of
@@ -50,11 +52,17 @@ class Subject:
         targets = targets_of(self.graph)
         for value in self.graph.values:
             place = op_of(value)
-            if place is not None:
-                within = place[0].removeprefix(value.name)
-                for name in self.case.state:
-                    if name.startswith(f"{place[0]}."):
-                        found[name] = targets[value.name] + within + name.removeprefix(place[0])
+            if place is None:
+                continue
+            common = getattr(value, "weights", "")
+            within = place[0].removeprefix(value.name)
+            own, named = place[0], targets[value.name] + within
+            if common:
+                own = common + within
+                named = shared_target(common) + within + (".0" if isinstance(place[1], Leaf) else "")
+            for name in self.case.state:
+                if name.startswith(f"{own}."):
+                    found[name] = named + name.removeprefix(own)
         return found
 
     @cached_property
@@ -90,6 +98,11 @@ class Subject:
         with torch.no_grad():
             return self.evaluator.run(self.case.images, forced)
 
+    @cached_property
+    def forced(self) -> list[tuple[Weights, OracleResult]]:
+        """Weights that gates are forced to, and what the oracle makes of them."""
+        return [(weights, self.ask(weights)) for weights in forcings(self.case, self.oracle.planned)]
+
     def turn(self, seed: int) -> tuple[Form, ...]:
         """One form; which it is depends on the seed, so that many cases ask all of them."""
         return (FORMS[seed % len(FORMS)],)
@@ -115,11 +128,11 @@ class Subject:
         module.load_state_dict(weights, strict=True)
         return module.eval()
 
-    def run(self, form: Form, images: Tensor | None = None, dtype: torch.dtype = torch.float64) -> Outcome:
+    def run(self, form: Form, images: Inputs | None = None, dtype: torch.dtype = torch.float64) -> Outcome:
         """An outcome without gradients."""
         given = self.case.images if images is None else images
         with torch.no_grad():
-            outcome: Outcome = self.form(form, dtype)(given.to(dtype))
+            outcome: Outcome = self.form(form, dtype)(over(given, lambda x: x.to(dtype)))
         return outcome
 
     def outputs(self, outcome: Outcome) -> dict[str, Tensor]:
@@ -132,6 +145,11 @@ class Subject:
     def fail(self, law: str, problem: str) -> LawViolation:
         """The violation to raise."""
         return LawViolation(f"{law}: {problem}\n{self.case}")
+
+
+def nudged_images(images: Inputs, share: float, seed: int) -> Inputs:
+    """Images, or every level of a pyramid, nudged."""
+    return over(images, lambda x: nudged(x, share, seed))
 
 
 def nudged(tensor: Tensor, share: float, seed: int) -> Tensor:

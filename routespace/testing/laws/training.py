@@ -8,7 +8,7 @@ from torch import Tensor
 
 from routespace.testing.laws.agree import routing_agrees
 from routespace.testing.laws.skip import gradients
-from routespace.testing.laws.subject import Form, Subject, distance, nudged
+from routespace.testing.laws.subject import Form, Subject, distance, nudged, nudged_images
 from routespace.testing.oracle import Oracle
 
 TOLERANCE = 1e-6
@@ -25,7 +25,7 @@ def training_agrees(subject: Subject, forms: tuple[Form, ...] = ()) -> None:
     images = subject.case.images
     oracle = Oracle(subject.graph, subject.case.state, mode="training")
     wanted = oracle.run(images)
-    if any(float(margin.min()) < TOO_CLOSE for margin in wanted.margins.values() if len(margin)):
+    if any(float(margin.min()) < TOO_CLOSE for margin in wanted.margins.values() if margin.numel()):
         return
     slopes = gradients(wanted.outputs, oracle.parameters())
     for form in forms or TRAINED[subject.case.weight_seed % 2 :][:1]:
@@ -55,7 +55,7 @@ def _drift(subject: Subject, slopes: Mapping[str, Tensor]) -> float:
     almost alike divide by almost nothing."""
     state = {name: nudged(tensor, ULP, place) for place, (name, tensor) in enumerate(subject.case.state.items(), 1)}
     oracle = Oracle(subject.graph, state, mode="training")
-    moved = gradients(oracle.run(nudged(subject.case.images, ULP, 0)).outputs, oracle.parameters())
+    moved = gradients(oracle.run(nudged_images(subject.case.images, ULP, 0)).outputs, oracle.parameters())
     return max((float((moved[name] - slope).abs().max()) for name, slope in slopes.items()), default=0.0)
 
 

@@ -4,8 +4,9 @@ It shares the leaf modules with the runtime and nothing else: activations, close
 and cost are stated here anew.
 """
 
-from routespace.testing.oracle.oracle import Costs, Oracle, OracleResult
+from routespace.testing.oracle.oracle import Oracle
 from routespace.testing.oracle.price import gated, leaf_work
+from routespace.testing.oracle.result import Costs, OracleResult
 from routespace.testing.oracle.sizes import plan
 
 __all__ = ["Costs", "Oracle", "OracleResult", "gated", "leaf_work", "plan"]

@@ -32,6 +32,10 @@ class Decision:
         """Whether route `index` delivers its weighted value."""
         return not self.closed and self.open[index]
 
+    def share(self, index: int) -> Tensor:
+        """The weight of a route."""
+        return self.weights[index]
+
 
 def decide(gate: Gate, logits: Tensor, training: bool = False) -> Decision:
     """The decision of `gate` for the logits (K,) of one image.
@@ -46,7 +50,7 @@ def decide(gate: Gate, logits: Tensor, training: bool = False) -> Decision:
             opened = [not v <= 0 for v in logits.tolist()]
             margins = [abs(v) for v in logits.tolist()]
         case "geretanh":
-            weights = _geretanh(logits, float(args["tau"]))
+            weights = geretanh(logits, float(args["tau"]))
             opened = [not v <= 0 for v in logits.tolist()]
             margins = [abs(v) for v in logits.tolist()]
         case "sigmoid":
@@ -60,7 +64,7 @@ def decide(gate: Gate, logits: Tensor, training: bool = False) -> Decision:
         case "threshold":
             chance = 1 / (1 + torch.exp(-logits))
             opened = [not v <= float(args["at"]) for v in chance.tolist()]
-            weights = _straight_through(torch.tensor(opened), chance)
+            weights = straight_through(torch.tensor(opened), chance)
             margins = [abs(v - float(args["at"])) for v in chance.tolist()]
         case _:
             weights, opened, margins = _registered(gate, logits, training)
@@ -84,7 +88,7 @@ def _settled(
     return Decision(logits, delivered, opened, closed, min(margins, default=math.inf), forced)
 
 
-def _geretanh(logits: Tensor, tau: float) -> Tensor:
+def geretanh(logits: Tensor, tau: float) -> Tensor:
     """Song et al., NeurIPS 2020: max(0, (tanh(v - τ) + tanh τ) / (1 + tanh τ))."""
     shifted = (torch.tanh(logits - tau) + math.tanh(tau)) / (1 + math.tanh(tau))
     return torch.where(logits <= 0, torch.zeros_like(shifted), shifted)
@@ -103,7 +107,7 @@ def _argmax(logits: Tensor) -> tuple[Tensor, list[bool], list[float]]:
     opened = [place == best or bad[place] for place in range(len(values))]
     others = [v for place, v in enumerate(values) if place != best]
     margins = [values[best] - max(others)] if others else []
-    weights = _straight_through(torch.tensor([place == best for place in range(len(values))]), _softmax(logits))
+    weights = straight_through(torch.tensor([place == best for place in range(len(values))]), _softmax(logits))
     return weights, opened, margins
 
 
@@ -114,6 +118,6 @@ def _registered(gate: Gate, logits: Tensor, training: bool) -> tuple[Tensor, lis
     return weights[0], opened[0].tolist(), own(logits[None])[0].tolist()
 
 
-def _straight_through(hard: Tensor, soft: Tensor) -> Tensor:
+def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
     """Value of `hard`, gradient of `soft`."""
     return hard.to(soft) + (soft - soft.detach())

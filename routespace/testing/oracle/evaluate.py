@@ -23,31 +23,42 @@ from routespace.graph.ir import (
     Value,
     Zero,
 )
-from routespace.runtime.layers import BatchNorm
+from routespace.runtime.layers import BatchNorm, GroupNorm
 from routespace.space.registry import OPS
+from routespace.testing.oracle import factories
 from routespace.testing.oracle.decide import Decision, decide, decide_forced
-from routespace.testing.oracle.factories import made
-from routespace.testing.oracle.sizes import Plan, leaf_paths, op_of
+from routespace.testing.oracle.footprints import statistics
+from routespace.testing.oracle.inside import Inside, batch_normalised, group_normalised, inside
+from routespace.testing.oracle.maps import MapDecision, decide_forced_maps, decide_maps
+from routespace.testing.oracle.sizes import Plan, is_run, leaf_has_weights, leaf_paths, op_of, state_paths
 
 Stream: TypeAlias = list["Tensor | None"]
 """Per image a tensor (1, C, H, W) or nothing."""
 
 Forced: TypeAlias = Mapping[str, Mapping[str, "float | Tensor"]]
 
+Said: TypeAlias = "Decision | MapDecision"
+"""What a gate says about one image."""
+
 
 def leaf_module(leaf: Leaf) -> nn.Module:
     """A fresh module of a leaf, from the factory its entry names."""
-    module: nn.Module = made(OPS[leaf.entry].factory)(leaf.channels, **dict(leaf.args))
+    module: nn.Module = factories.made(OPS[leaf.entry].factory)(leaf.channels, **dict(leaf.args))
     return module
 
 
 def graph_modules(graph: RouteGraph) -> dict[str, nn.Module]:
-    """Leaf modules of `graph` by the name they have in the state dict, with nothing to go by in their weights yet."""
+    """Leaf modules of `graph` by path, with nothing to go by in their weights yet; those that share weights are one."""
     modules: dict[str, nn.Module] = {}
+    common = state_paths(graph)
+    kept: dict[str, nn.Module] = {}
     for value in graph.values:
-        found = op_of(value)
-        if found is not None:
-            modules.update((path, _unfilled(leaf)) for path, leaf in leaf_paths(*found))
+        found = op_of(value) if is_run(graph, value) else None
+        for path, leaf in leaf_paths(*found) if found is not None else ():
+            if leaf_has_weights(leaf):
+                modules[path] = kept.setdefault(common[path], _unfilled(leaf))
+            else:
+                modules[path] = _unfilled(leaf)
     return modules
 
 
@@ -72,18 +83,19 @@ class Evaluation:
         graph: RouteGraph,
         modules: Mapping[str, nn.Module],
         plan: Plan,
-        images: Tensor,
+        inputs: Mapping[str, Tensor],
         training: bool,
         forced: Forced,
         active: Mapping[str, Sequence[bool]] | None = None,
     ) -> None:
-        self.graph, self.modules, self.plan, self.images = graph, modules, plan, images
+        self.graph, self.modules, self.plan, self.inputs = graph, modules, plan, inputs
+        self.images = next(iter(inputs.values()))
         self.training, self.forced, self.active = training, forced, active
-        self.count = len(images)
+        self.count = len(self.images)
         self.live = graph.policies.live_training if training else graph.policies.live_inference
         self.streams: dict[str, Stream] = {}
         self.blank: dict[str, list[bool]] = {}
-        self.decisions: dict[str, list[Decision | None]] = {}
+        self.decisions: dict[str, list[Said | None]] = {}
         self.counted: list[bool] = []
         for value in graph.values:
             self.counted = [True] * self.count if active is None else list(active[value.name])
@@ -104,7 +116,7 @@ class Evaluation:
             case Route():
                 decision = self.decisions[value.gate][image]
                 assert decision is not None
-                if decision.closed:
+                if isinstance(decision, Decision) and decision.closed:
                     return value.closed is not None and self.blank[value.closed][image]
                 return not decision.is_open(value.index)
         return isinstance(value, Zero)
@@ -112,7 +124,7 @@ class Evaluation:
     def _stream(self, value: Input | Apply | Merge | Route | Zero | Output) -> Stream:
         match value:
             case Input():
-                return [self.images[i : i + 1] for i in range(self.count)]
+                return [self.inputs[value.name][i : i + 1] for i in range(self.count)]
             case Zero():
                 return [self._zeros(value.name) for _ in range(self.count)]
             case Apply():
@@ -157,10 +169,12 @@ class Evaluation:
             return torch.cat(filled, 1)
         return _combined(value.kind, there)
 
-    def _gate(self, gate: Gate) -> list[Decision | None]:
+    def _gate(self, gate: Gate) -> list[Said | None]:
         entering = self.streams[gate.args[0]]
         entering = [x if self.counted[i] else None for i, x in enumerate(entering)]
         forced = self.forced.get(gate.node)
+        if gate.granularity == "position":
+            return self._maps(gate, entering, forced)
         if forced is not None:
             given = [_column(forced.get(route, 0.0), self.count, self.images) for route in gate.routes]
             columns = torch.stack(given, 1)
@@ -168,9 +182,46 @@ class Evaluation:
         logits = self._op(gate.body, f"{gate.name}.body", entering)
         return [None if x is None else decide(gate, x.flatten(), self.training) for x in logits]
 
-    def _route(self, route: Route) -> Stream:
-        source = self.streams[route.source]
+    def _maps(self, gate: Gate, entering: Stream, forced: Mapping[str, float | Tensor] | None) -> list[Said | None]:
+        if forced is not None:
+            extent = self.plan.extents[gate.name]
+            size = (self.count, extent.height, extent.width)
+            maps = torch.stack([_map(forced.get(route, 0.0), size, self.images) for route in gate.routes], 1)
+            return [None if x is None else decide_forced_maps(maps[i]) for i, x in enumerate(entering)]
+        logits = self._op(gate.body, f"{gate.name}.body", entering)
+        return [None if x is None else decide_maps(gate, x[0]) for x in logits]
+
+    def _route_of_maps(self, route: Route) -> Stream:
+        """α·op(source) at the open positions of every image that has a source and a decision; zeros where there is
+        none."""
         decisions = self.decisions[route.gate]
+        source = self.streams[route.source]
+        said = [one if isinstance(one, MapDecision) else None for one in decisions]
+        there = [one is not None and x is not None for one, x in zip(said, source, strict=True)]
+        weights = [one.weights[route.index] if one and here else None for one, here in zip(said, there, strict=True)]
+        masks = [one.masks[route.index] if one and here else None for one, here in zip(said, there, strict=True)]
+        steps = {step.path: step for step in self.plan.steps[route.name]}
+        path = f"{route.name}.op"
+        within = inside(route.op, path, steps, self.plan.extents[route.source], weights, masks, self.training)
+        moved = self._op(route.op, path, [within.entering(i, x) for i, x in enumerate(source)], within)
+        result: Stream = []
+        for one, weight, mask, made in zip(said, weights, masks, moved, strict=True):
+            if one is None or (mask is None and one.is_open(route.index)):
+                result.append(None)
+            elif mask is None or weight is None or made is None:
+                result.append(self._zeros(route.name))
+            else:
+                result.append(torch.where(mask, weight * made, 0.0))
+        return result
+
+    def _route(self, route: Route) -> Stream:
+        if not is_run(self.graph, route):
+            return [None] * self.count
+        gate = self.graph.by_name[route.gate]
+        if isinstance(gate, Gate) and gate.granularity == "position":
+            return self._route_of_maps(route)
+        source = self.streams[route.source]
+        decisions = [one if isinstance(one, Decision) else None for one in self.decisions[route.gate]]
         opened = [decision is not None and decision.is_open(route.index) for decision in decisions]
         reached = self.training and _counts_all(route.op)
         entering = [x if opened[i] or (reached and decisions[i] is not None) else None for i, x in enumerate(source)]
@@ -188,39 +239,48 @@ class Evaluation:
                 result[i] = self._zeros(route.name)
         return result
 
-    def _op(self, op: Op, path: str, entering: Stream) -> Stream:
+    def _op(self, op: Op, path: str, entering: Stream, within: Inside | None = None) -> Stream:
         if isinstance(op, Chain):
             for place, part in enumerate(op.parts):
-                entering = self._op(part, f"{path}.{place}", entering)
+                entering = self._op(part, f"{path}.{place}", entering, within)
             return entering
         if isinstance(op, Beside):
-            parts = [self._op(part, f"{path}.{place}", entering) for place, part in enumerate(op.parts)]
+            parts = [self._op(part, f"{path}.{place}", entering, within) for place, part in enumerate(op.parts)]
             result: Stream = []
             for row in zip(*parts, strict=True):
                 there = [x for x in row if x is not None]
                 result.append(None if not there else _combined(op.merge, there))
             return result
-        return self._leaf(op, path, entering)
+        return self._leaf(op, path, entering, within)
 
-    def _leaf(self, leaf: Leaf, path: str, entering: Stream) -> Stream:
+    def _leaf(self, leaf: Leaf, path: str, entering: Stream, within: Inside | None) -> Stream:
         module = self.modules[path]
-        there = [i for i, x in enumerate(entering) if x is not None]
+        there = {i: x for i, x in enumerate(entering) if x is not None}
         result: Stream = [None] * self.count
-        tensors = [x for x in entering if x is not None]
-        if not tensors:
+        if not there:
             return result
+        tensors = list(there.values())
         if self.training and isinstance(module, BatchNorm):
-            counted = [x for i, x in zip(there, tensors, strict=True) if self.counted[i] or module.stats == "all"]
-            leaving = _normalised(module, tensors, counted)
+            leaving = batch_normalised(module, tensors, self._values(module, path, there, within))
         elif self.training and OPS[leaf.entry].statistics == "batch":
             leaving = list(module(torch.cat(tensors)).split(1))
+        elif within is not None and isinstance(module, GroupNorm) and statistics(leaf, self.training) == "active":
+            leaving = [group_normalised(module, x, within.mask(i, path)) for i, x in there.items()]
         elif OPS[leaf.entry].targets:
             leaving = [module(x, self.plan.sizes) for x in tensors]
         else:
             leaving = [module(x) for x in tensors]
         for i, x in zip(there, leaving, strict=True):
-            result[i] = x
+            result[i] = x if within is None else within.leaving(i, path, x)
         return result
+
+    def _values(self, module: BatchNorm, path: str, there: Mapping[int, Tensor], within: Inside | None) -> list[Tensor]:
+        """What a batch norm counts in training, (C, n) of each image: all there is, or what is active."""
+        if module.stats == "all":
+            return [x[0].flatten(1) for x in there.values()]
+        if within is None:
+            return [x[0].flatten(1) for i, x in there.items() if self.counted[i]]
+        return [x[0][:, within.mask(i, path)] for i, x in there.items()]
 
 
 def _is_variadic(op: Op) -> bool:
@@ -243,26 +303,13 @@ def _combined(kind: str, streams: Sequence[Tensor]) -> Tensor:
     return total
 
 
-def _normalised(module: BatchNorm, tensors: Sequence[Tensor], counted: Sequence[Tensor]) -> list[Tensor]:
-    """Batch normalisation by the statistics of `counted`, which move the running ones; by those where too few count."""
-    assert module.running_mean is not None and module.running_var is not None
-    mean, variance = module.running_mean.clone(), module.running_var.clone()
-    values = torch.cat([x[0].flatten(1) for x in counted], 1) if counted else mean[:, None]
-    number = values.shape[1]
-    if number >= 2:
-        mean = values.mean(1)
-        variance = ((values - mean[:, None]) ** 2).mean(1)
-        momentum = module.momentum or 0.0
-        with torch.no_grad():
-            module.running_mean.mul_(1 - momentum).add_(momentum * mean)
-            module.running_var.mul_(1 - momentum).add_(momentum * variance * number / (number - 1))
-            if module.num_batches_tracked is not None:
-                module.num_batches_tracked.add_(1)
-    scale = module.weight / torch.sqrt(variance + module.eps)
-    return [(x - mean[:, None, None]) * scale[:, None, None] + module.bias[:, None, None] for x in tensors]
-
-
 def _column(value: float | Tensor, count: int, like: Tensor) -> Tensor:
     """A forced weight per image."""
     given = torch.as_tensor(value, dtype=like.dtype, device=like.device)
     return given.expand(count) if given.dim() == 0 else given
+
+
+def _map(value: float | Tensor, size: tuple[int, int, int], like: Tensor) -> Tensor:
+    """Forced weights (N, H, W): of a number, a number per image, or maps."""
+    given = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    return (given[:, None, None] if given.dim() == 1 else given).expand(size)

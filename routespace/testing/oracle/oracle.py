@@ -1,168 +1,35 @@
-"""`Oracle`: outputs, decisions and costs of a graph for a batch of images."""
+"""`Oracle`: evaluates a graph for a batch of images."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from routespace.graph.ir import Gate, Merge, Output, Route, RouteGraph
+from routespace.graph.ir import Gate, Input, Output, Route, RouteGraph
 from routespace.runtime.layers import BatchNorm
-from routespace.space.conventions import CONVENTIONS
-from routespace.testing.oracle.decide import Decision
-from routespace.testing.oracle.evaluate import Evaluation, Forced, Stream, graph_modules
-from routespace.testing.oracle.need import Need, needs_of
-from routespace.testing.oracle.price import Prices, gated
-from routespace.testing.oracle.sizes import Plan, plan
-
-Weights = dict[str, dict[str, Tensor]]
+from routespace.testing.oracle.evaluate import Evaluation, Forced, graph_modules
+from routespace.testing.oracle.need import needs_of
+from routespace.testing.oracle.price import gated
+from routespace.testing.oracle.result import OracleResult
+from routespace.testing.oracle.sizes import Plan, Sizes, plan, state_paths
 
 
-@dataclass(frozen=True)
-class Costs:
-    """Cost per image (N,) under one convention: weighted by α, and with every open route counted whole."""
-
-    expected: Tensor
-    hard: Tensor
-
-
-@dataclass(frozen=True)
-class OracleResult:
-    """What the oracle found.
-
-    `weights` and `logits` are (N,) by node and route, NaN where the gate was not consulted for the image (logits also
-    where the gate was forced); `margins` is (N,) by gate. `closed` and `consulted` tell per gate and image what was
-    decided. `present`, `blank` and `computed` say per value and image whether it is something, whether it is nothing
-    but the zeros of shut routes, and whether it was needed (for a route: needed and open). `state` holds the buffers
-    after a training run.
-    """
-
-    graph: RouteGraph
-    size: tuple[int, int]
-    outputs: dict[str, Tensor]
-    streams: dict[str, Stream]
-    blank: dict[str, list[bool]]
-    decisions: dict[str, list[Decision | None]]
-    computed: dict[str, tuple[bool, ...]]
-    state: dict[str, Tensor]
-    like: Tensor
-
-    @property
-    def count(self) -> int:
-        return len(self.like)
-
-    @property
-    def output(self) -> Tensor:
-        """The only output. `ValueError` where there are several."""
-        (only,) = self.outputs.values()
-        return only
-
-    @property
-    def present(self) -> dict[str, tuple[bool, ...]]:
-        return {name: tuple(x is not None for x in stream) for name, stream in self.streams.items()}
-
-    @property
-    def consulted(self) -> dict[str, tuple[bool, ...]]:
-        """Per gate and image: reached and needed."""
-        return {gate.name: self.computed[gate.name] for gate in self.graph.gates}
-
-    @property
-    def closed(self) -> dict[str, tuple[bool, ...]]:
-        """Per gate and image: consulted and closed."""
-        return {
-            name: tuple(
-                asked and decision is not None and decision.closed
-                for asked, decision in zip(self.computed[name], decisions, strict=True)
-            )
-            for name, decisions in self.decisions.items()
-        }
-
-    @property
-    def weights(self) -> Weights:
-        return self._by_node(lambda decision, place: decision.weights[place])
-
-    @property
-    def logits(self) -> Weights:
-        return self._by_node(lambda decision, place: decision.logits[place])
-
-    @property
-    def margins(self) -> dict[str, Tensor]:
-        """Per gate (N,): how far each consulted decision is from another one; infinite where nothing was decided."""
-        return {
-            name: torch.tensor([math.inf if one is None else one.margin for one in decisions], dtype=torch.float64)
-            for name, decisions in self.decisions.items()
-        }
-
-    @property
-    def zero_reached(self) -> tuple[bool, ...]:
-        """Per image: some node was entered by nothing but the zeros of shut routes."""
-        entries = [value.name for value in self.graph.values if isinstance(value, Merge) and value.arrives]
-        return tuple(
-            any(self.computed[name][image] and self.blank[name][image] for name in entries)
-            for image in range(self.count)
-        )
-
-    def cost(self, convention: str = "macs") -> Costs:
-        """Costs per image under a registered convention."""
-        rules = CONVENTIONS[convention]
-        prices = Prices(self.graph, self.size, rules)
-        expected, hard = [], []
-        for image in range(self.count):
-            needs = needs_of(self.graph, image, self.decisions, self.like, rules.open_above)
-            one = [self._charge(name, image, needs[name], prices) for name in prices.price]
-            expected.append(sum((soft for soft, _ in one), self.like.new_zeros(())))
-            hard.append(float(sum(full for _, full in one)))
-        return Costs(
-            torch.stack(expected) if expected else self.like.new_zeros(0), torch.tensor(hard, dtype=self.like.dtype)
-        )
-
-    def _charge(self, name: str, image: int, need: Need, prices: Prices) -> tuple[Tensor, float]:
-        """Expected and hard cost of one value for one image."""
-        nothing = self.like.new_zeros(())
-        part, price, rules = prices.part[name], prices.price[name], prices.convention
-        value = self.graph.by_name[name]
-        if part is None or price == 0:
-            return nothing, 0.0
-        if isinstance(value, Gate):
-            decision = self.decisions[name][image]
-            forced = decision is not None and decision.forced
-            runs = not forced and (rules.every_gate or self.computed[name][image])
-            charged = price if runs else 0.0
-            return nothing + (charged if rules.gates_in_expected else 0.0), charged
-        if not self.computed[name][image]:
-            return nothing, 0.0
-        if isinstance(value, Route):
-            decision = self.decisions[value.gate][image]
-            assert decision is not None
-            weight = decision.weights[value.index]
-            full = rules.open_above == 0 or float(weight.detach()) > rules.open_above
-            return weight * price, price if full else 0.0
-        in_expected = part == "cell" or rules.fixed_in_expected
-        return need.share * price if in_expected else nothing, price if need.counted else 0.0
-
-    def _by_node(self, read: Callable[[Decision, int], Tensor]) -> Weights:
-        found: Weights = {}
-        for gate in self.graph.gates:
-            rows = self.decisions[gate.name]
-            asked = self.computed[gate.name]
-            for place, route in enumerate(gate.routes):
-                column = [
-                    read(one, place) if seen and one is not None else self.like.new_full((), math.nan)
-                    for one, seen in zip(rows, asked, strict=True)
-                ]
-                found.setdefault(gate.node, {})[route] = torch.stack(column) if column else self.like.new_zeros(0)
-        return found
+def inputs_of(graph: RouteGraph, images: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors by the name of the input that they are for; a pyramid is given by level."""
+    names = [value.name for value in graph.values if isinstance(value, Input)]
+    if isinstance(images, Tensor):
+        return {names[0]: images}
+    return {name: images[name.partition(".")[2]] for name in names}
 
 
 class Oracle:
     """Evaluates `graph` with the weights of `state_dict` (every name of the graph and no other) in `dtype`.
 
-    `modules` holds the leaf modules by name. In training, batch statistics move the running ones of the oracle's own
-    copies; each `run` starts from those of `state_dict`.
+    `modules` holds the leaf modules by path, `owners` by the path of their weights in the state dict. In training,
+    batch statistics move the running ones of the oracle's own copies; each `run` starts from those of `state_dict`.
     """
 
     def __init__(
@@ -174,7 +41,9 @@ class Oracle:
     ) -> None:
         self.graph, self.mode, self.dtype = graph, mode, dtype
         self.modules = graph_modules(graph)
-        names = {f"{path}.{name}" for path, module in self.modules.items() for name in module.state_dict()}
+        kept = state_paths(graph)
+        self.owners = {kept[path]: module for path, module in self.modules.items()}
+        names = {f"{path}.{name}" for path, module in self.owners.items() for name in module.state_dict()}
         if names != set(state_dict):
             missing, extra = sorted(names - set(state_dict)), sorted(set(state_dict) - names)
             raise ValueError(f"the state dict lacks {missing[:5]} and has {extra[:5]} beside the graph's names")
@@ -187,19 +56,23 @@ class Oracle:
         """Parameters by their name in the state dict."""
         return {
             f"{path}.{name}": parameter
-            for path, module in self.modules.items()
+            for path, module in self.owners.items()
             for name, parameter in module.named_parameters()
         }
 
-    def run(self, images: Tensor, forced: Forced | None = None) -> OracleResult:
-        """Evaluate a batch (N, C, H, W). `forced` gives weights by node and route, a number or one per image (N,).
+    def run(self, images: Tensor | Mapping[str, Tensor], forced: Forced | None = None) -> OracleResult:
+        """Evaluate a batch (N, C, H, W), or a pyramid of them by level. `forced` gives weights by node and route: a
+        number, one per image (N,), or maps (N, H, W).
 
         Routes that a forced node leaves out are closed.
         """
-        given = images.to(self.dtype)
-        size = (given.shape[2], given.shape[3])
+        inputs = {name: one.to(self.dtype) for name, one in inputs_of(self.graph, images).items()}
+        given = next(iter(inputs.values()))
+        size: Sizes = (given.shape[2], given.shape[3])
+        if not isinstance(images, Tensor):
+            size = tuple((name, (one.shape[2], one.shape[3])) for name, one in inputs.items())
         planned = plan(self.graph, size)
-        evaluation = self._evaluate(planned, given, forced or {})
+        evaluation = self._evaluate(planned, inputs, forced or {})
         computed = self._computed(evaluation, given)
         outputs = {
             value.key: self._stacked(evaluation.streams[value.name], planned, value, given)
@@ -208,12 +81,13 @@ class Oracle:
         }
         state = {
             f"{path}.{name}": tensor.detach().clone()
-            for path, module in self.modules.items()
+            for path, module in self.owners.items()
             for name, tensor in module.state_dict().items()
         }
         return OracleResult(
             self.graph,
             size,
+            self.mode == "training",
             outputs,
             evaluation.streams,
             evaluation.blank,
@@ -223,16 +97,16 @@ class Oracle:
             given[:, 0, 0, 0],
         )
 
-    def _evaluate(self, planned: Plan, images: Tensor, forced: Forced) -> Evaluation:
+    def _evaluate(self, planned: Plan, inputs: Mapping[str, Tensor], forced: Forced) -> Evaluation:
         """One pass, and in training further ones until the images that `active` statistics count no longer change."""
         training = self.mode == "training"
         active: dict[str, tuple[bool, ...]] | None = None
         for _ in range(len(self.graph.gates) + 2):
             self._load()
-            evaluation = Evaluation(self.graph, self.modules, planned, images, training, forced, active)
+            evaluation = Evaluation(self.graph, self.modules, planned, inputs, training, forced, active)
             if not training or self._counts_everyone():
                 return evaluation
-            found = self._computed(evaluation, images)
+            found = self._computed(evaluation, evaluation.images)
             if found == active:
                 return evaluation
             active = found
@@ -275,6 +149,6 @@ class Oracle:
 
     def _load(self) -> None:
         with torch.no_grad():
-            for path, module in self.modules.items():
+            for path, module in self.owners.items():
                 for name, tensor in module.state_dict(keep_vars=True).items():
                     tensor.copy_(self.state[f"{path}.{name}"])

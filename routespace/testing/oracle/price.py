@@ -9,7 +9,7 @@ from routespace.graph.ir import Apply, Gate, Leaf, Merge, Output, Route, RouteGr
 from routespace.space.conventions import Convention
 from routespace.space.registry import OPS
 from routespace.space.shape import Shape
-from routespace.testing.oracle.sizes import Extent, Step, plan
+from routespace.testing.oracle.sizes import Extent, Sizes, Step, plan
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def leaf_work(leaf: Leaf, inputs: Sequence[Extent], output: Extent) -> Work:
     args = dict(leaf.args)
     x = inputs[0]
     match leaf.entry:
-        case "identity":
+        case "identity" | "scale" | "learned":
             return Work()
         case "conv":
             weights = output.channels * (x.channels // args["groups"]) * args["kernel"] * args["kernel"]
@@ -90,32 +90,47 @@ class Prices:
     `fixed` (needed wherever its input is there) or `output` (what outputs are made by); None is never charged.
     """
 
-    def __init__(self, graph: RouteGraph, size: tuple[int, int], convention: Convention) -> None:
+    def __init__(self, graph: RouteGraph, size: Sizes, convention: Convention) -> None:
         steps = plan(graph, size, convention.padded).steps
         self.graph, self.convention = graph, convention
         behind_gates = gated(graph)
         entries = _entries(graph)
         self.price: dict[str, float] = {}
+        self.leaves: dict[str, list[tuple[Step, float]]] = {}
         self.part: dict[str, str | None] = {}
         for value in graph.values:
             part = _part(value, behind_gates)
             squared = convention.square_outputs and part == "output"
-            self.price[value.name] = sum(_work(step, squared).under(convention) for step in steps[value.name])
+            doubles = convention.twice if _per_position(graph, value) else frozenset()
+            self.leaves[value.name] = [
+                (step, _work(step, squared).under(convention) * (2 if step.leaf.entry in doubles else 1))
+                for step in steps[value.name]
+            ]
+            self.price[value.name] = sum(one for _, one in self.leaves[value.name])
             self.part[value.name] = None if self._left_out(value, part, entries) else part
 
     def _left_out(self, value: Value, part: str | None, entries: set[str]) -> bool:
         convention = self.convention
+        if part in ("fixed", "output"):
+            return not convention.fixed
         if part == "gate":
             return not convention.gates or (value.node in entries and not convention.entry_gate)
         if part == "cell":
             return value.node in entries and not convention.entry_cell
         if part == "route":
+            if not self.graph.readers[value.name]:
+                return not convention.unread
             return not convention.routes_to_outputs and self._only_for_outputs(value.name)
         return False
 
     def _only_for_outputs(self, name: str) -> bool:
         readers = [self.graph.by_name[reader] for reader in self.graph.readers[name]]
         return all(isinstance(reader, Output) or reader.node.startswith("outputs.") for reader in readers)
+
+
+def _per_position(graph: RouteGraph, value: Value) -> bool:
+    gate = graph.by_name[value.gate] if isinstance(value, Route) else None
+    return isinstance(gate, Gate) and gate.granularity == "position"
 
 
 def _work(step: Step, squared: bool) -> Work:

@@ -5,12 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
-from routespace.graph.ir import Apply, Beside, Chain, Gate, Input, Leaf, Merge, Op, Output, Route, RouteGraph, Zero
+from routespace.graph.ir import (
+    Apply,
+    Beside,
+    Chain,
+    Gate,
+    Input,
+    Leaf,
+    Merge,
+    Op,
+    Output,
+    Route,
+    RouteGraph,
+    Value,
+    Zero,
+)
 from routespace.space.registry import OPS
 from routespace.space.shape import Shape, Stride
 
 Size = tuple[int, int]
+Sizes = Size | tuple[tuple[str, Size], ...]
+"""Height and width of an image, or of every input by its name, the first level of a pyramid first."""
+
 _IMAGE: Stride = 1
 
 
@@ -68,13 +86,40 @@ def op_of(value: object) -> tuple[str, Op] | None:
     return None
 
 
-def plan(graph: RouteGraph, size: Size, padded: bool = False) -> Plan:
-    """The plan of `graph` for images of `size` (height, width).
+def state_paths(graph: RouteGraph) -> dict[str, str]:
+    """Path of every leaf to the one that its weights have in the oracle's state dict: that of the name under which
+    values share them, or its own."""
+    found: dict[str, str] = {}
+    for value in graph.values:
+        place = op_of(value)
+        if place is None or not is_run(graph, value):
+            continue
+        common = getattr(value, "weights", "")
+        for path, leaf in leaf_paths(*place):
+            shared = common and leaf_has_weights(leaf)
+            found[path] = common + path.removeprefix(value.name) if shared else path
+    return found
+
+
+def is_run(graph: RouteGraph, value: Value) -> bool:
+    """Whether a value is made at all: a route that nobody reads is kept for conventions that charge it."""
+    return not isinstance(value, Route) or bool(graph.readers[value.name])
+
+
+def leaf_has_weights(leaf: Leaf) -> bool:
+    """Whether the module of a leaf has trained numbers."""
+    rule = OPS[leaf.entry].params
+    return rule is None or rule(dict(leaf.args), leaf.channels) > 0
+
+
+def plan(graph: RouteGraph, size: Sizes, padded: bool = False) -> Plan:
+    """The plan of `graph` for images of `size`, or for a pyramid whose levels have the sizes given.
 
     `padded` counts as the released dynamic-routing code does: a window op gives ceil(size / stride) positions whatever
     its padding is.
     """
-    sizes: dict[Stride, Size] = {_IMAGE: size}
+    levels = {} if isinstance(size[0], int) else dict(size)
+    sizes: dict[Stride, Size] = {_IMAGE: _image(graph, size, levels)}
     extents: dict[str, Extent] = {}
     steps: dict[str, tuple[Step, ...]] = {}
     for value in graph.values:
@@ -82,7 +127,9 @@ def plan(graph: RouteGraph, size: Size, padded: bool = False) -> Plan:
         found: list[Step] = []
         match value:
             case Input():
-                extent = Extent(value.channels, value.stride, *size)
+                extent = Extent(
+                    value.channels, value.stride, *(levels.get(value.name) or size_at(value.stride, {_IMAGE: sizes[1]}))
+                )
             case Zero():
                 extent = Extent(value.channels, value.stride, *size_at(value.stride, sizes))
             case Merge():
@@ -100,6 +147,15 @@ def plan(graph: RouteGraph, size: Size, padded: bool = False) -> Plan:
         if not isinstance(value, (Gate, Output)):
             sizes.setdefault(extent.stride, (extent.height, extent.width))
     return Plan(extents, steps, sizes)
+
+
+def _image(graph: RouteGraph, size: Sizes, levels: Mapping[str, Size]) -> Size:
+    """The size of the images that the levels of a pyramid belong to: what the first one covers."""
+    for value in graph.values:
+        if isinstance(value, Input) and value.name in levels:
+            height, width = levels[value.name]
+            return int(height * value.stride), int(width * value.stride)
+    return cast("Size", size)
 
 
 def size_at(stride: Stride, sizes: Mapping[Stride, Size]) -> Size:
@@ -153,7 +209,9 @@ def _leaf(leaf: Leaf, inputs: Sequence[Extent], sizes: Mapping[Stride, Size], pa
             return Extent(x.channels, args["to"], *size_at(args["to"], sizes))
         case "ladder_decoder":
             return Extent(args["classes"], _IMAGE, *sizes[_IMAGE])
-        case "identity" | "batchnorm" | "groupnorm" | "relu" | "gelu" | "silu" | "sigmoid" | "tanh":
+        case (
+            "identity" | "scale" | "learned" | "batchnorm" | "groupnorm" | "relu" | "gelu" | "silu" | "sigmoid" | "tanh"
+        ):
             return x
     return _registered(leaf, inputs, sizes)
 

@@ -161,7 +161,7 @@ def test_an_all_shut_gate_calls_nothing() -> None:
     )["sparse"]
     calls: list[str] = []
     for name, part in module.named_modules():
-        if name.endswith(".op") and "h.2" in name:
+        if name.endswith(".op") and "h.fine" in name:
             for child in part.modules():
                 child.register_forward_hook(lambda *_, name=name: calls.append(name))
     with torch.no_grad():

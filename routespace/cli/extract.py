@@ -1,0 +1,133 @@
+"""`routespace extract`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from routespace.cli.ending import USAGE, Trouble, command
+from routespace.cli.options import OneSpace, Set, read_settings
+from routespace.cli.spaces import STDIN
+
+if TYPE_CHECKING:
+    from routespace.cli.running import Model
+    from routespace.graph.profile import Profile
+
+PROFILE = ".json"
+
+
+@command
+def extract(
+    subject: Annotated[Path, typer.Argument(metavar="FILE_OR_ARTIFACT", help="A .route file, or a folder of `train`.")],
+    images: Annotated[
+        Path, typer.Argument(metavar="IMAGES", help="A folder of images, or the .json of an earlier `--profile`.")
+    ],
+    weights: Annotated[
+        Path | None, typer.Option("--weights", metavar="FILE", help="Weights for a .route file, as safetensors.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Take random weights of this seed instead.")] = None,
+    at_least: Annotated[
+        float, typer.Option("--at-least", metavar="P", min=0, max=100, help="In how many percent of the images.")
+    ] = 95.0,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What to call the net.")] = "common",
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="FILE", help="Where to write the net; `-` prints it.")
+    ] = Path(STDIN),
+    profile: Annotated[
+        Path | None, typer.Option("--profile", metavar="JSON", help="Also write for how many images each was open.")
+    ] = None,
+    settings: Set = None,
+    space: OneSpace = None,
+) -> None:
+    """Write the net of the routes that are open in most images.
+
+    The images are run through a space, and the routes open for at least P percent of them become a net, in a file that
+    imports the space. Routes that lie on no path of such routes are left out and named.
+
+    \b
+    Examples:
+      routespace extract out/artifact photos/ --at-least 50 -o common.route
+      routespace extract space.route photos/ --weights weights.safetensors --profile profile.json
+      routespace extract space.route profile.json --at-least 80
+    """
+    from routespace.cli.running import load_model
+    from routespace.cli.spaces import build_graph, read_space
+    from routespace.integrations.artifact import TEXT, write_atomically
+    from routespace.language.format import format_text
+    from routespace.questions.extract import extract as extract_net
+    from routespace.questions.nets import Nets
+    from routespace.questions.written import write_net
+
+    is_artifact, is_profile = subject.is_dir(), images.suffix == PROFILE
+    if not name.isidentifier():
+        raise Trouble(f"`{name}` is no name of a net", code=USAGE)
+    if is_artifact and (weights or seed is not None or settings or space):
+        raise Trouble("an artifact brings its space and weights", code=USAGE)
+    if is_profile and (weights or seed is not None or profile):
+        raise Trouble("a profile is read, not made: it takes neither weights nor `--profile`", code=USAGE)
+    if not is_artifact and not is_profile and (weights is None) == (seed is None):
+        raise Trouble("give the weights with `--weights FILE`, or `--seed N` for random ones", code=USAGE)
+    given = read_settings(settings)
+    if is_profile and not is_artifact:
+        graph, found = build_graph(read_space(subject, given, space)), _read(images)
+    else:
+        model = load_model(subject, given, space, None, None, weights, seed)
+        if model.net is not None:
+            raise Trouble(f"`{subject}` holds net `{model.net}`: nothing in it is decided")
+        graph, found = model.graph, _read(images) if is_profile else _recorded(model, images)
+    if profile is not None:
+        write_atomically(profile, found.to_json().encode())
+    net = extract_net(Nets(graph), found, at_least / 100)
+    assert graph.space is not None
+    bound = ", ".join(f"{one.name} = {_shown(graph.space.parameter(one.name))}" for one in graph.space.parameters)
+    head = f"# Routes open in at least {at_least:g} % of {found.images:,} images, with {bound or 'no parameters'}.\n\n"
+    if str(out) != STDIN and str(subject) != STDIN:
+        home = os.path.relpath(subject / TEXT if is_artifact else subject, out.parent).replace(os.sep, "/")
+        head += f'from "{home}" import {graph.name}\n\n'
+    text = format_text(head + write_net(graph, name, net.routes))
+    if str(out) == STDIN:
+        sys.stdout.write(text)
+    else:
+        write_atomically(out, text.encode())
+    for route in net.trimmed:
+        print(f"left out, on no path of such routes: {route}", file=sys.stderr)
+
+
+def _read(path: Path) -> Profile:
+    from routespace.cli.spaces import read_source
+    from routespace.graph.profile import Profile
+
+    return Profile.from_json(read_source(path))
+
+
+def _recorded(model: Model, path: Path) -> Profile:
+    """What the model does with the images at `path`, one at a time."""
+    import torch
+    from rich.progress import Progress
+
+    from routespace import InputError
+    from routespace.cli.images import check_channels, find_images, read_image
+    from routespace.cli.spaces import channels_of
+    from routespace.cli.tables import console
+    from routespace.graph.profile import Profile
+    from routespace.recording import record
+
+    channels, found = channels_of(model.graph), Profile(0, {})
+    check_channels(channels)
+    paths = find_images(path)
+    screen = console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        for one in progress.track(paths, description="images"):
+            try:
+                found += record(model.module, [torch.from_numpy(read_image(one, channels))[None]])
+            except (InputError, ValueError) as error:
+                raise Trouble(f"`{one}`: {error}") from None
+    return found
+
+
+def _shown(value: object) -> str:
+    return ("no", "yes")[value] if isinstance(value, bool) else str(value)

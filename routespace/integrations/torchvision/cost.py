@@ -1,0 +1,53 @@
+"""What a head cost: over all of its spaces, and level by level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from torch import nn
+
+import routespace as rs
+from routespace.graph.infer import infer
+from routespace.graph.ir import Input, RouteGraph
+from routespace.integrations.torchvision.fit import PROBE
+from routespace.integrations.torchvision.head import RoutedHead
+from routespace.runtime.result import Cost, Outcome
+
+
+def head_cost(outcomes: Mapping[str, Outcome], convention: str = "macs") -> Cost:
+    """Cost (N,) of one recorded call, over all spaces of the head. Predictors behind a tower are not in it."""
+    return _sum(outcome.routing.cost.under(convention) for outcome in outcomes.values())
+
+
+def level_costs(head: RoutedHead, outcomes: Mapping[str, Outcome], convention: str = "macs") -> dict[str, Cost]:
+    """The same cost by level of the pyramid, finest first: what runs on maps of the level's stride."""
+    found: dict[str, list[Cost]] = {}
+    for name, outcome in outcomes.items():
+        levels = levels_of(rs.graph_of(_dense(head, name)))
+        found = {level: found.get(level, []) for level in dict.fromkeys(levels.values())}
+        for value, cost in outcome.routing.cost.under(convention).by_value().items():
+            found[levels[value]].append(cost)
+    return {level: _sum(costs) for level, costs in found.items()}
+
+
+def levels_of(graph: RouteGraph) -> dict[str, str]:
+    """The level of every value, by its stride."""
+    shapes = infer(graph, PROBE).shapes
+    inputs = [value for value in graph.values if isinstance(value, Input)]
+    labels = {shapes[value.name].stride: value.name.partition(".")[2] for value in inputs}
+    return {name: labels[shape.stride] for name, shape in shapes.items() if shape.stride in labels}
+
+
+def _dense(head: RoutedHead, name: str) -> nn.Module:
+    dense = head.spaces[name].dense
+    assert isinstance(dense, nn.Module)
+    return dense
+
+
+def _sum(costs: Iterable[Cost]) -> Cost:
+    parts = list(costs)
+    expected, hard, executed = (
+        sum((getattr(part, kind) for part in parts[1:]), start=getattr(parts[0], kind))
+        for kind in ("expected", "hard", "executed")
+    )
+    return Cost(expected, hard, executed, parts[0].convention)

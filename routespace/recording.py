@@ -1,0 +1,52 @@
+"""`record`: what the gates of a module do over a set of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from routespace.compiler import graph_of
+from routespace.graph.profile import Profile
+from routespace.runtime.result import Routing
+
+
+def record(module: nn.Module, batches: Iterable[Any]) -> Profile:
+    """For how many images each route is open: `module`, compiled with gates, is run on every batch it takes.
+
+    Without gradients, in evaluation mode; the module is left in the mode it was in. A route that is decided per
+    position is open for an image where it is open anywhere. A gate that was not consulted opened nothing.
+
+    >>> import routespace as rs, torch
+    >>> module = rs.compile(rs.load(rs.example("small"), depth=1, width=4), form="sparse")
+    >>> record(module, [torch.zeros(2, 3, 64, 64)]).images
+    2
+    """
+    graph_of(module)
+    training = module.training
+    module.eval()
+    try:
+        with torch.inference_mode():
+            found = Profile(0, {})
+            for batch in batches:
+                found += tally(module(batch).routing)
+            return found
+    finally:
+        module.train(training)
+
+
+def tally(routing: Routing) -> Profile:
+    """The profile of the images of one call."""
+    opened: dict[str, dict[str, int]] = {}
+    for node, routes in routing.weights.items():
+        reached = routing.reached[node]
+        opened[node] = {name: int((_is_open(weight) & reached).sum()) for name, weight in routes.items()}
+    return Profile(routing.cost.hard.shape[0], opened)
+
+
+def _is_open(weight: Tensor) -> Tensor:
+    """Images (N,) for which weights (N,), or maps of them (N, H, W), are above 0 or NaN somewhere."""
+    opened = ~(weight <= 0)
+    return opened if opened.dim() == 1 else opened.flatten(1).any(1)
