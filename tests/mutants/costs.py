@@ -29,14 +29,14 @@ COSTS = (
     Mutant(
         "expected cost detached",
         _M,
-        "expected = weights @ prices.expected",
-        "expected = weights.detach() @ prices.expected",
+        "weights[:, chosen] @ prices.expected[chosen]",
+        "weights[:, chosen].detach() @ prices.expected[chosen]",
     ),
     Mutant(
         "hard cost by weights",
         _M,
-        "hard = torch.where(prices.always, 1.0, needed) @ prices.hard",
-        "hard = weights @ prices.hard",
+        "charged[:, chosen] @ prices.hard[chosen]",
+        "weights[:, chosen] @ prices.hard[chosen]",
     ),
     Mutant(
         "shared zeros counted for every image",
@@ -47,8 +47,8 @@ COSTS = (
     Mutant(
         "maps told as needed though run whole",
         _M,
-        "            done = done.masked_fill(self._whole(decisions, device), 1.0)\n",
-        "",
+        "exact, prices, whole=True)",
+        "exact, prices)",
     ),
     Mutant(
         "cost of maps not grown",

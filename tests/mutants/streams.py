@@ -42,8 +42,8 @@ STREAMS = (
     Mutant(
         "zeros of shut routes lost where work is skipped",
         _S,
-        "zeros = tuple(sorted(decision.running - takers))",
-        "zeros = tuple(sorted(takers - decision.running))",
+        "            zeros = tuple(sorted(decision.running - takers))\n",
+        "            zeros = tuple(sorted(takers - decision.running))\n",
     ),
     Mutant(
         "zeros of shut routes lost in export",
