@@ -14,6 +14,7 @@ from routespace.graph.ledger import ledger, price
 from routespace.graph.params import count_parameters
 from routespace.graph.passes.fix import fix
 from routespace.language.asked import read_requirement
+from routespace.questions import dives, ends, window
 from routespace.questions.costs import PARAMETERS, ROUTES, WORK, PricedNets
 from routespace.questions.nets import Nets
 from routespace.questions.requirements import place_of
@@ -106,6 +107,16 @@ def cost_of(graph: RouteGraph, one: Sight) -> tuple[int, int]:
     kept = {value.name for value in fixed.values}
     work = sum(price(row, CONVENTIONS["macs"]).hard for row in ledger(graph, SIZE) if row.value in kept)
     return int(work), count_parameters(fixed).total
+
+
+@pytest.mark.parametrize("kept", [1, 30])
+def test_costs_with_ends_that_are_known(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As below, where every search draws nets and knows some of the last routes exactly."""
+    monkeypatch.setattr(window, "SOON", 0)
+    monkeypatch.setattr(ends, "MOST_KEPT", kept)
+    for name, number in (("MOST_DIVES", 10), ("DRAWN", 5), ("STEPS", 1)):
+        monkeypatch.setattr(dives, name, number)
+    test_costs(kept)
 
 
 @pytest.mark.parametrize("first", range(0, 60, 10))
