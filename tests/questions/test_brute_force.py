@@ -22,7 +22,7 @@ from routespace.questions.window import Window
 from routespace.space.conventions import CONVENTIONS
 from tests.questions.brute import Predicate, Sight, all_nets, held, random_graph, random_requirement
 
-SPACES, QUESTIONS = 240, 14
+SPACES, MANY, QUESTIONS = 240, 3_000, 14
 SIZE = (64, 96)
 
 
@@ -50,7 +50,10 @@ def questions(seed: int, number: int = QUESTIONS) -> list[Asked]:
     return found
 
 
-@pytest.mark.parametrize("first", range(0, SPACES, 20))
+MORE = [pytest.param(first, marks=pytest.mark.slow) for first in range(SPACES, MANY, 20)]
+
+
+@pytest.mark.parametrize("first", [*range(0, SPACES, 20), *MORE])
 def test_answers(first: int) -> None:
     """Counts, emptiness and its reasons, every single net, and whether any set of routes is contained."""
     for seed in range(first, first + 20):
