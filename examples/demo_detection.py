@@ -3,7 +3,7 @@
     python examples/demo_detection.py --out out/demo-detection
 
 All see the same generated scenes, written as a set in COCO's format, in the same order, with the same seed and number
-of steps. Takes about ten minutes on two cores; `--steps 50` shows the flow in two. Everything is written below `--out`.
+of steps. Takes about eleven minutes; `--steps 50` shows the flow in two. Everything is written below `--out`.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def main() -> None:
     console.print(f"{', '.join(training.classes[1:])}; below {out}")
     runs = []
     for place, weight in enumerate((None, *WEIGHTS)):
-        name = "plain head" if weight is None else f"dynamic head, λ = {weight}"
-        console.rule(f"{place + 2}  {name}: {options.steps} steps of {BATCH} scenes")
+        name = "plain" if weight is None else f"λ = {weight}"
+        console.rule(f"{place + 2}  the head is {name}: {options.steps} steps of {BATCH} scenes")
         detector = make_detector(len(training.classes), weight, options.seed)
         train_detector(
             detector, training, steps=options.steps, batch_size=BATCH, lr=LR, warmup=min(50, options.steps // 5),
@@ -134,16 +134,16 @@ def make_detector(classes: int, weight: float | None, seed: int) -> FCOS:
 
 def table(runs: list[Run]) -> Table:
     """Precision, costs as mean [lowest to highest] over the images, and time."""
-    table = Table("", *(run.name for run in runs), title=f"{TESTING} unseen scenes of {SIZE}x{SIZE}")
+    table = Table("head", *(run.name for run in runs), title=f"{TESTING} unseen scenes of {SIZE}x{SIZE}, one thread")
     for row, name in (("AP", "ap"), ("AP at IoU 0.5", "ap50"), ("AP, small", "ap_small"), ("AP, medium", "ap_medium")):
         table.add_row(row, *(f"{getattr(run.found, name):.3f}" for run in runs))
     table.add_section()
     for kind in ("expected", "hard", "executed"):
-        table.add_row(f"head, {kind} MMAC", *(shown(getattr(run.found, kind)) for run in runs))
+        table.add_row(f"{kind} MMAC", *(shown(getattr(run.found, kind)) for run in runs))
     table.add_section()
     for form in ("dense", "sparse"):
         spent = [f"{run.times[form].median * 1e3:.1f}" if form in run.times else "" for run in runs]
-        table.add_row(f"head, ms per image, {form} form", *spent)
+        table.add_row(f"ms, {form} form", *spent)
     return table
 
 
@@ -169,13 +169,15 @@ def draw(run: Run, testing: CocoBoxes, folder: Path) -> None:
         with torch.inference_mode(), recording(run.detector) as calls:
             run.detector([image])
         maps = gate_maps(run.detector.head, calls[0])
-        figure = heat_figure(maps, seen_image(run.detector, image), columns=5, title=f"{run.name}, scene {index}")
+        figure = heat_figure(
+            maps, seen_image(run.detector, image), columns=5, title=f"dynamic head, {run.name}, scene {index}"
+        )
         save_figure(figure, folder / f"gates-{name}-{index}.png")
         for level, cost in level_costs(run.detector.head, calls[0]).items():
             kinds = spent.setdefault(level, {"expected": 0.0, "hard": 0.0, "executed": 0.0})
             for kind in kinds:
                 kinds[kind] += float(getattr(cost, kind)) / 6
-    save_figure(level_figure(spent, title=run.name), folder / f"levels-{name}.png")
+    save_figure(level_figure(spent, title=f"dynamic head, {run.name}"), folder / f"levels-{name}.png")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from routespace.graph.fault import Fault
 from routespace.graph.ir import Output, Route, RouteGraph
 from routespace.graph.numbers import Numbers
 from routespace.graph.places import resolve_axes
-from routespace.graph.scope import Scope
+from routespace.graph.scope import Scope, streams_of
 from routespace.graph.sites import Sites
 from routespace.space.expr import Edge, Everything, Expr, Index, Name, NetDecl, Range, Row, Union, Walk, Without
 
@@ -114,7 +114,8 @@ class _Reader:
                 node = self.sites.node(index.name, place)
                 if node is None:
                     message = f"`{index.name}` is opened off the grid, at {self.shown(index.name, place)}"
-                    raise Fault("RS703", message, index.span, self.whereabouts(index.name))
+                    others = self.declarations(index.name)
+                    raise Fault("RS703", message, index.span, self.whereabouts(index.name), others=others)
                 route = self.route(node, index.name, index.span)
                 yield Opening(route.name, weight, row.weight is not None, index.span)
 
@@ -143,8 +144,14 @@ class _Reader:
     def node(self, index: Index, message: str) -> str:
         found = self.sites.node(index.name, tuple(self.numbers.integer(part, {}) for part in index.at))
         if found is None:
-            raise Fault("RS703", message, index.span, self.whereabouts(index.name))
+            others = self.declarations(index.name)
+            raise Fault("RS703", message, index.span, self.whereabouts(index.name), others=others)
         return found
+
+    def declarations(self, stream: str) -> list[tuple[Span | None, str]]:
+        """Where the nodes that make a stream are declared."""
+        homes = [declared for declared in self.scope.nodes if stream in streams_of(declared)]
+        return [(one.where.span if one.where else one.span, "nodes stand here") for one in homes[:2]]
 
     def shown(self, stream: str, index: tuple[int, ...]) -> str:
         """An index in words."""
@@ -162,10 +169,11 @@ class _Reader:
         value = self.graph.by_name.get(f"{node}.{name}")
         if isinstance(value, Route):
             return value
-        routes = (one for one in self.graph.values if isinstance(one, Route) and one.node == node)
+        routes = [one for one in self.graph.values if isinstance(one, Route) and one.node == node]
         here = [one.name.rsplit(".", 1)[-1] for one in routes]
         help = did_you_mean(name, here) or (f"it has {', '.join(here)}" if here else None)
-        raise Fault("RS702", f"node `{node}` has no route `{name}`", span, help=help)
+        others = [(one.span, "its routes are here") for one in routes[:1]]
+        raise Fault("RS702", f"node `{node}` has no route `{name}`", span, others=others, help=help)
 
     def ordinals(self, part: Expr) -> list[int]:
         if isinstance(part, Range):

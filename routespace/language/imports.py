@@ -58,11 +58,17 @@ def collect(file: File, path: Path, library: Library, findings: Findings, open_f
 
 
 class _Collector:
-    """Reads each file once."""
+    """Reads each file once. `ways` are the imports that opened the last of `open_files`."""
 
-    def __init__(self, findings: Findings, open_files: list[Path], known: dict[Path, Library]) -> None:
+    def __init__(
+        self,
+        findings: Findings,
+        open_files: list[Path],
+        known: dict[Path, Library],
+        ways: tuple[Span | None, ...] = (),
+    ) -> None:
         self.findings = findings
-        self.open_files = open_files
+        self.open_files, self.ways = open_files, ways
         self.known = known
         self.taken: dict[str, Span | None] = {}
 
@@ -166,7 +172,10 @@ class _Collector:
         if resolved in self.open_files:
             circle = [*self.open_files[self.open_files.index(resolved) :], resolved]
             note = " → ".join(one.name for one in circle)
-            self.findings.add("RS153", f"`{item.path}` imports itself", span, notes=[f"the circle is {note}"])
+            between = self.ways[len(self.ways) - len(circle) + 2 :] if len(circle) > 2 else ()
+            others = [(way, "by way of this") for way in between]
+            message = f"`{item.path}` imports itself"
+            self.findings.add("RS153", message, span, others=others, notes=[f"the circle is {note}"])
             return None
         if resolved in self.known:
             return self.known[resolved]
@@ -180,7 +189,7 @@ class _Collector:
         except RouteError:
             return None
         self.known[resolved] = inner
-        reader = _Collector(self.findings, [*self.open_files, resolved], self.known)
+        reader = _Collector(self.findings, [*self.open_files, resolved], self.known, (*self.ways, span))
         syntax = Findings()
         file = parse(text, str(target), syntax)
         self.findings.sources.update(syntax.sources)

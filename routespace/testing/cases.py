@@ -17,9 +17,9 @@ from routespace.graph.ir import Gate, Input, RouteGraph
 from routespace.language.load import loads
 from routespace.space.model import Space
 from routespace.testing.dice import Dice, SeededDice
-from routespace.testing.inputs import Inputs
+from routespace.testing.inputs import Inputs, levels
 from routespace.testing.oracle.evaluate import graph_modules
-from routespace.testing.oracle.sizes import Size, leaf_paths, plan, state_paths
+from routespace.testing.oracle.sizes import Size, Sizes, leaf_paths, plan, state_paths
 from routespace.testing.spaces import write_space
 
 State: TypeAlias = dict[str, Tensor]
@@ -65,6 +65,16 @@ class Case:
         if inputs[0].name.partition(".")[2]:
             return random_pyramid(self.graph, inputs, self.batch, self.height, self.width, self.image_seed)
         return random_images(inputs[0].channels, self.batch, self.height, self.width, self.image_seed)
+
+    @property
+    def size(self) -> Sizes:
+        """Height and width of the images; of a pyramid, those of every input by its name."""
+        if isinstance(self.images, Tensor):
+            return self.height, self.width
+        inputs = [value.name for value in self.graph.values if isinstance(value, Input)]
+        return tuple(
+            (name, (one.shape[2], one.shape[3])) for name, one in zip(inputs, levels(self.images), strict=True)
+        )
 
     def __str__(self) -> str:
         numbers = ", ".join(

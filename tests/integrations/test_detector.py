@@ -186,7 +186,7 @@ def test_a_detector_that_a_space_does_not_fit_stays_as_it_was() -> None:
 def test_maps_that_do_not_fit_are_refused() -> None:
     detector = routed("fcos").eval()
     maps = list(detector.backbone(images(SIZES)[0][None]).values())
-    with pytest.raises(ValueError, match="5 levels"):
+    with pytest.raises(ValueError, match="4 tensors"):
         detector.head(maps[:4])
     with pytest.raises(ValueError, match="16 channels; the space declares 32"):
         detector.head([one[:, :16] for one in maps])

@@ -14,6 +14,7 @@ from routespace.graph.ledger import ledger, price
 from routespace.graph.params import count_parameters
 from routespace.graph.passes.fix import fix
 from routespace.language.asked import read_requirement
+from routespace.questions import dives, ends, window
 from routespace.questions.costs import PARAMETERS, ROUTES, WORK, PricedNets
 from routespace.questions.nets import Nets
 from routespace.questions.requirements import place_of
@@ -21,7 +22,7 @@ from routespace.questions.window import Window
 from routespace.space.conventions import CONVENTIONS
 from tests.questions.brute import Predicate, Sight, all_nets, held, random_graph, random_requirement
 
-SPACES, QUESTIONS = 240, 14
+SPACES, MANY, QUESTIONS = 240, 3_000, 14
 SIZE = (64, 96)
 
 
@@ -49,7 +50,10 @@ def questions(seed: int, number: int = QUESTIONS) -> list[Asked]:
     return found
 
 
-@pytest.mark.parametrize("first", range(0, SPACES, 20))
+MORE = [pytest.param(first, marks=pytest.mark.slow) for first in range(SPACES, MANY, 20)]
+
+
+@pytest.mark.parametrize("first", [*range(0, SPACES, 20), *MORE])
 def test_answers(first: int) -> None:
     """Counts, emptiness and its reasons, every single net, and whether any set of routes is contained."""
     for seed in range(first, first + 20):
@@ -106,6 +110,16 @@ def cost_of(graph: RouteGraph, one: Sight) -> tuple[int, int]:
     kept = {value.name for value in fixed.values}
     work = sum(price(row, CONVENTIONS["macs"]).hard for row in ledger(graph, SIZE) if row.value in kept)
     return int(work), count_parameters(fixed).total
+
+
+@pytest.mark.parametrize("kept", [1, 30])
+def test_costs_with_ends_that_are_known(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As below, where every search draws nets and knows some of the last routes exactly."""
+    monkeypatch.setattr(window, "SOON", 0)
+    monkeypatch.setattr(ends, "MOST_KEPT", kept)
+    for name, number in (("MOST_DIVES", 10), ("DRAWN", 5), ("STEPS", 1)):
+        monkeypatch.setattr(dives, name, number)
+    test_costs(kept)
 
 
 @pytest.mark.parametrize("first", range(0, 60, 10))

@@ -11,6 +11,7 @@ from routespace.diagnostics import Findings
 from routespace.graph.ir import RouteGraph
 from routespace.graph.net_parts import read_net
 from routespace.language.asked import read_requirement
+from routespace.questions import dives, window
 from routespace.questions.costs import PricedNets
 from routespace.questions.nets import Nets
 from routespace.questions.window import Window
@@ -87,11 +88,28 @@ def test_far_layers_tied_together_are_refused() -> None:
     assert code_of(error) == "RS709"
 
 
-def test_a_window_that_nothing_tells_is_refused() -> None:
-    priced = PricedNets(Nets(segmentation()), (1024, 2048))
+def test_a_window_that_nothing_tells_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "MOST_TRIED", 3_000)
+    monkeypatch.setattr(dives, "MOST_DIVES", 10)
+    priced = PricedNets(Nets(segmentation()), (1024, 2048), "dynamic_routing_table1")
     with pytest.raises(rs.RouteError) as error:
-        next(priced.find(Window(60_000_000_001, 60_000_000_002)))
+        next(priced.find(Window(53_900_000_000, 53_901_000_000), Window(6_100_000, 6_101_000)))
     assert code_of(error) == "RS709"
+
+
+def test_a_window_between_the_costs_there_are_holds_no_net() -> None:
+    priced = PricedNets(Nets(segmentation()), (1024, 2048))
+    assert list(priced.find(Window(60_000_000_001, 60_000_000_002))) == []
+    assert list(priced.find(parameters=Window(6_100_100, 6_100_110))) == []
+
+
+def test_a_net_of_just_these_costs_is_found() -> None:
+    priced = PricedNets(Nets(segmentation()), (1024, 2048), "dynamic_routing_table1")
+    (net,) = priced.nets.sample(1, seed=1)
+    wanted = priced.priced([route.name in net for route in priced.nets.flow.routes])
+    found = next(priced.find(Window(wanted.work, wanted.work), Window(wanted.parameters, wanted.parameters)))
+    assert (found.work, found.parameters) == (wanted.work, wanted.parameters)
+    assert priced.nets.contains(found.routes).is_contained
 
 
 def test_everything_is_the_dearest() -> None:

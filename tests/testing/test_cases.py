@@ -8,6 +8,7 @@ from routespace.graph.build import build
 from routespace.language.load import loads
 from routespace.testing.campaign import LEAST_SHARE, Finding, shares
 from routespace.testing.cases import Case, random_case, random_images, random_state
+from routespace.testing.inputs import levels
 from routespace.testing.laws import Subject, hits
 from routespace.testing.strategies import cases, spaces
 
@@ -21,7 +22,7 @@ def test_every_space_compiles(text: str) -> None:
 @settings(max_examples=20, derandomize=True, deadline=None)
 @given(cases())
 def test_cases_have_weights_for_every_name(case: Case) -> None:
-    assert case.images.shape[0] == case.batch
+    assert all(len(one) == case.batch for one in levels(case.images))
     assert all(not tensor.isnan().any() for tensor in case.state.values())
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
+from routespace.graph.ir import Gate
+from routespace.testing.laws.forcings import forcings
 from routespace.testing.laws.positions import position_routes
 from routespace.testing.laws.subject import Subject
-from routespace.testing.oracle import OracleResult
 
 SITUATIONS = (
     "closed",
@@ -50,8 +51,7 @@ def hits(subject: Subject) -> set[str]:
     found["pyramid"] = not isinstance(case.images, Tensor)
     found["shared weights"] = any(getattr(value, "weights", "") for value in subject.graph.values)
     if "position" in grains:
-        for one in (result, *(forced for _, forced in subject.forced)):
-            found.update(dict.fromkeys(_masks(subject, one), True))
+        found.update(dict.fromkeys(_masks(subject), True))
     for image in range(case.batch):
         decisions = [
             decision
@@ -68,17 +68,21 @@ def hits(subject: Subject) -> set[str]:
     return {name for name, hit in found.items() if hit}
 
 
-def _masks(subject: Subject, result: OracleResult) -> Iterator[str]:
+def _masks(subject: Subject) -> Iterator[str]:
+    """What masks of routes that are read look like, those of the gates' own and those that laws force."""
+    result = subject.oracle
+    forced = forcings(subject.case, result.planned)
     for route in position_routes(subject.graph):
-        for image in range(result.count):
-            mask = result.mask(route.name, image)
-            if mask is None:
-                continue
+        gate = subject.graph.by_name[route.gate]
+        assert isinstance(gate, Gate)
+        masks = [mask for image in range(result.count) if (mask := result.mask(route.name, image)) is not None]
+        for weights in forced:
+            weight = weights[gate.node][gate.routes[route.index]]
+            if isinstance(weight, Tensor) and weight.dim() == 3:
+                masks.extend(weight > 0)
+        for mask in masks:
             count = int(mask.sum())
-            yield (
-                "mask open nowhere"
-                if count == 0
-                else "mask of one pixel"
-                if count == 1
-                else ("mask open everywhere" if count == mask.numel() else "mask open here and there")
-            )
+            if count in (0, mask.numel()):
+                yield "mask open everywhere" if count else "mask open nowhere"
+            else:
+                yield "mask of one pixel" if count == 1 else "mask open here and there"

@@ -194,3 +194,15 @@ def test_gates_inside_ops_have_names_to_force_them_by() -> None:
     graph = rs.graph_of(compiled("h = x + (x | fine * conv(3)) | fine * conv(1) | relu\n k = h | fine * conv(1)", "k"))
     routes = [route for gate in graph.gates for route in gate.routes]
     assert sorted(routes) == ["h.fine", "h.fine.2", "k"]
+
+
+def test_one_exported_program_serves_all_batches_and_masks() -> None:
+    module = compiled("h = x + (x | fine * (conv(3) | groupnorm(2, stats = active) | conv(3)))", form="export").float()
+    given = random_images(2, 5, 64, 64, seed=1).float()
+    batch = torch.export.Dim.DYNAMIC
+    program = torch.export.export(module, (given[:3],), dynamic_shapes={"images": {0: batch}}).module()
+    for count in (0, 1, 5):
+        with torch.no_grad():
+            wanted, found = module(given[:count]), program(given[:count])
+        assert torch.allclose(found.output, wanted.output, atol=1e-5)
+        assert torch.equal(found.routing.cost.executed, wanted.routing.cost.executed)
