@@ -81,10 +81,10 @@ GATES = (
         "decision.reached[:, None]",
     ),
     Mutant(
-        "a replay opens what was not reached",
+        "a replay rounds its weights",
         "runtime/control.py",
         "torch.nan_to_num(weight.detach(), nan=0.0)",
-        "torch.nan_to_num(weight.detach(), nan=1.0)",
+        "torch.nan_to_num(weight.detach(), nan=0.0).round()",
     ),
     Mutant(
         "unreached recorded as shut",

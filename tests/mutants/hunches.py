@@ -21,7 +21,7 @@ HUNCHES = {
     "ε ignored where work is skipped": _AGREE,
     "closed images are lost": _AGREE,
     "forced weights charged as run": "forced agree",
-    "a replay opens what was not reached": "replay is exact",
+    "a replay rounds its weights": "replay is exact",
     "unreached recorded as shut": _AGREE,
     "sigmoid declared to close": "open is more than zero",
     "argmax declared to open any": "gates keep their support",

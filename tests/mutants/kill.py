@@ -18,7 +18,7 @@ from typing import Any
 from tests.mutants.hunches import HUNCHES
 from tests.mutants.mutant import Mutant
 
-CASES, HUNCHED = 80, 40
+CASES, HUNCHED = 40, 80
 GRAINS_EVERY, OPS_EVERY = 4, 5
 GRAINED = ("runtime/positions/", "runtime/maps.py", "runtime/growth.py", "runtime/sparse_maps.py")
 
