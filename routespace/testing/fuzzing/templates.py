@@ -19,7 +19,8 @@ def bare(case: Case) -> Iterator[str]:
         for routes in dict.fromkeys((1, 2, len(gate.routes))):
             branches = "; ".join(f"r{k}: identity" for k in range(routes))
             node = f"x = image; send x by g(x) {{ {branches} }}" if routes > 1 else "r0 = g(image) * image"
-            yield format_text(_GATE.format(activation=used, node=node))
+            read = " + ".join(f"r{k}" for k in range(routes))
+            yield format_text(_GATE.format(activation=used, node=node, read=read))
     leaves = [leaf for value in graph.values if (found := op_of(value)) for _, leaf in leaf_paths("", found[1])]
     for leaf in sorted(dict.fromkeys(leaves), key=lambda leaf: leaf.channels):
         entry = OPS[leaf.entry]
@@ -33,7 +34,7 @@ _GATE = """space s {{
   input image: 1
   gate g per image {{ body mean | conv(1, routes, bias); activation {activation} }}
   node n {{ {node} }}
-  output y = r0
+  output y = {read}
 }}
 """
 _OP = """space s {{
