@@ -35,8 +35,8 @@ def expected_cost_teaches(subject: Subject) -> None:
 
 
 def costs_are_bounded(subject: Subject) -> None:
-    """No image costs more than the static maximum; none less than the static minimum where every gate is free to close
-    and what is closed is nothing."""
+    """No image costs more than the static maximum; none less than the static minimum where every gate decides per
+    image and is free to close, and what is closed is nothing."""
     graph = subject.graph
     limits = bounds(graph, (subject.case.height, subject.case.width), "macs")
     outcome = subject.outcome("dense").routing.cost.under("macs")
@@ -47,7 +47,9 @@ def costs_are_bounded(subject: Subject) -> None:
     if most > limits.most + slack:
         raise subject.fail("costs are bounded", f"an image costs {most:.0f}, the space {limits.most:.0f} at most")
     passes = any(getattr(value, "closed", None) is not None for value in graph.values)
-    passes = passes or any(ACTIVATIONS[gate.activation].support == "one" for gate in graph.gates)
+    passes = passes or any(
+        gate.granularity != "image" or ACTIVATIONS[gate.activation].support == "one" for gate in graph.gates
+    )
     least = float(outcome.hard.min()) if subject.case.batch else limits.least
     if not passes and least < limits.least - slack:
         raise subject.fail("costs are bounded", f"an image costs {least:.0f}, the space {limits.least:.0f} at least")
