@@ -50,6 +50,7 @@ LIBRARIES = {
     "pycocotools": {"integrations"},
     "matplotlib": {"draw", "cli"},
     "hypothesis": {"testing"},
+    "pytest": {"testing"},
 }
 
 
@@ -124,6 +125,10 @@ def test_checking_does_not_load_torch() -> None:
     check = "import routespace as rs; rs.build(rs.load('examples/segmentation.route'))"
     assert loaded(check) == "False"
     assert loaded(f"{check}; rs.compile") == "True"
+
+
+def test_the_pytest_plugin_does_not_load_torch() -> None:
+    assert loaded("import routespace.testing.plugin, routespace.testing.marks") == "False"
 
 
 def test_no_file_hides_a_public_verb() -> None:

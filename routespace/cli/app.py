@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import routespace as rs
-from routespace.cli import check, cost, diff, draw, explain, extract, find, format, nets, run, show, table, train
+from routespace.cli import check, cost, diff, draw, explain, extract, find, format, fuzz, nets, run, show, table, train
 from routespace.cli.ending import USAGE, Trouble, command
 
 app = typer.Typer(
@@ -75,6 +75,7 @@ app.command("draw")(draw.draw)
 app.command("run")(run.run)
 app.command("extract")(extract.extract)
 app.command("train")(train.train)
+app.command("fuzz")(fuzz.fuzz)
 
 
 def main() -> None:

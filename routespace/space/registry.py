@@ -58,7 +58,8 @@ class OpEntry:
     `statistics` is "batch" where the result in training depends on which images run together. `targets` marks ops
     whose module is called with the output size as a second argument. `window` gives (kernel, stride, dilation,
     padding) of the positions an output needs; None means all of them. `params(args, channels)` counts the trained
-    numbers of the module for inputs of those channels; None where only the module itself can tell.
+    numbers of the module for inputs of those channels; None where only the module itself can tell. An op that makes
+    something else in training for another reason than batch statistics, noise for one, is not `same_in_training`.
     """
 
     name: str
@@ -72,6 +73,7 @@ class OpEntry:
     window: Callable[[Args], tuple[int, int, int, int]] | None = None
     identity: bool = False
     params: Callable[[Args, tuple[int, ...]], int] | None = _no_params
+    same_in_training: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class ActivationEntry:
     `range` of its weights, whether it can give exactly 0 (`closes`), which sets of routes it can open (`support`),
     whether openness is decided on the logit, and its torch factory: `factory(**args)` returns a module
     `logits (N, K) -> (weights (N, K), open (N, K) bool)`. `inverse(args, value)` is the logit that gives a weight.
+    `straight_through`: its gradient is that of something smoother than its value; else a shut route has none.
+    `same_in_training`: it decides alike in both modes.
     """
 
     name: str
@@ -90,6 +94,8 @@ class ActivationEntry:
     closes: bool
     support: Literal["any", "one", "all"] = "any"
     inverse: Callable[[Args, float], float] | None = None
+    straight_through: bool = False
+    same_in_training: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +169,7 @@ def op(
     targets: bool = False,
     window: Callable[[Args], tuple[int, int, int, int]] | None = None,
     params: Callable[[Args, tuple[int, ...]], int] | None = None,
+    same_in_training: bool = True,
     replace: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated factory as the op `name`; it then works in files, cost tables and all forms.
@@ -194,6 +201,7 @@ def op(
                 targets=targets,
                 window=window,
                 params=params,
+                same_in_training=same_in_training,
             ),
             replace=replace,
         )
@@ -210,14 +218,17 @@ def activation(
     support: Literal["any", "one", "all"] = "any",
     parameters: tuple[Parameter, ...] = (),
     inverse: Callable[[Args, float], float] | None = None,
+    straight_through: bool = False,
+    same_in_training: bool = True,
     replace: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated factory as the gate activation `name`; see `ActivationEntry` for what it returns."""
 
     def register(factory: Callable[..., Any]) -> Callable[..., Any]:
-        ACTIVATIONS.add(
-            name, ActivationEntry(name, parameters, factory, range, closes, support, inverse), replace=replace
+        entry = ActivationEntry(
+            name, parameters, factory, range, closes, support, inverse, straight_through, same_in_training
         )
+        ACTIVATIONS.add(name, entry, replace=replace)
         return factory
 
     return register

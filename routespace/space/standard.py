@@ -304,13 +304,14 @@ _ACTIVATIONS = (
         closes=False,
         support="all",
     ),
-    ActivationEntry("argmax", (), f"{_GATES}:argmax", (0.0, 1.0), closes=True, support="one"),
+    ActivationEntry("argmax", (), f"{_GATES}:argmax", (0.0, 1.0), closes=True, support="one", straight_through=True),
     ActivationEntry(
         "threshold",
         (Parameter("at", "number", 0.5),),
         f"{_GATES}:threshold",
         (0.0, 1.0),
         closes=True,
+        straight_through=True,
     ),
 )
 

@@ -1,13 +1,16 @@
-"""Hypothesis strategies for spaces and cases."""
+"""Hypothesis strategies for spaces, cases, nets, gate weights, masks and images; what is simplest comes first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TypeVar
 
+import torch
 from hypothesis import strategies as st
+from torch import Tensor
 
-from routespace.testing.cases import Case, roll_case
+from routespace.graph.ir import RouteGraph
+from routespace.testing.cases import Case, random_images, roll_case
 from routespace.testing.spaces import write_space
 
 T = TypeVar("T")
@@ -39,3 +42,65 @@ def spaces(draw: st.DrawFn) -> str:
 def cases(draw: st.DrawFn) -> Case:
     """A space with weights and images; see `Case`."""
     return roll_case(DrawnDice(draw))
+
+
+@st.composite
+def cases_of(draw: st.DrawFn, text: str, smallest: int = 64) -> Case:
+    """Weights and images of up to 31 pixels more than `smallest` a side for the one space that `text` declares."""
+    height, width = (smallest + draw(st.integers(0, 31)) for _ in range(2))
+    return Case(
+        text,
+        weight_seed=draw(st.integers(0, 10**6)),
+        tilt=draw(st.sampled_from((0.0, -0.3, 0.5, -1.0))),
+        batch=draw(st.sampled_from((1, 2, 3, 0))),
+        height=height,
+        width=width,
+        image_seed=draw(st.integers(0, 10**6)),
+    )
+
+
+@st.composite
+def gate_weights(draw: st.DrawFn, graph: RouteGraph) -> dict[str, dict[str, float]]:
+    """A weight for every route by node, as `forcing` takes them; all shut is the simplest."""
+    weights: dict[str, dict[str, float]] = {}
+    for gate in graph.gates:
+        for route in gate.routes:
+            weights.setdefault(gate.node, {})[route] = draw(st.sampled_from((0.0, 1.0, 0.5, 0.25, 1e-3)))
+    return weights
+
+
+@st.composite
+def nets(draw: st.DrawFn, graph: RouteGraph) -> dict[str, dict[str, float]]:
+    """A net of a space: every route open (1) or shut (0), as `compile(form="fixed", net=…)` takes it."""
+    weights: dict[str, dict[str, float]] = {}
+    for gate in graph.gates:
+        for route in gate.routes:
+            weights.setdefault(gate.node, {})[route] = float(draw(st.booleans()))
+    return weights
+
+
+@st.composite
+def masks(draw: st.DrawFn, batch: int, height: int, width: int) -> Tensor:
+    """Positions (batch, 1, height, width) bool: of each image none, all, one, a rectangle, or some at random."""
+    found = torch.zeros(batch, 1, height, width, dtype=torch.bool)
+    for image in found[:, 0]:
+        kind = draw(st.sampled_from(("none", "all", "one", "rectangle", "some")))
+        top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+        if kind == "all":
+            image[:] = True
+        elif kind == "one":
+            image[top, left] = True
+        elif kind == "rectangle":
+            image[top : top + draw(st.integers(1, height)), left : left + draw(st.integers(1, width))] = True
+        elif kind == "some":
+            generator = torch.Generator().manual_seed(draw(st.integers(0, 10**6)))
+            image[:] = torch.rand(height, width, generator=generator) < 0.3
+    return found
+
+
+@st.composite
+def images(draw: st.DrawFn, channels: int, smallest: int = 64) -> Tensor:
+    """Images (N, channels, H, W) in float64: few and small at their simplest, odd sizes and none among them."""
+    batch = draw(st.sampled_from((1, 2, 3, 0)))
+    height, width = (smallest + draw(st.integers(0, 31)) for _ in range(2))
+    return random_images(channels, batch, height, width, draw(st.integers(0, 10**6)))

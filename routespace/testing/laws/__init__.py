@@ -18,9 +18,11 @@ from routespace.testing.laws.agree import (
 )
 from routespace.testing.laws.batches import images_stand_alone, replay_is_exact
 from routespace.testing.laws.counts import executed_is_counted, expected_is_hard_when_decided
+from routespace.testing.laws.follow import closed_paths_do_not_matter, weights_are_followed
 from routespace.testing.laws.hits import hits
 from routespace.testing.laws.nan import nan_is_open
 from routespace.testing.laws.positions import needed_positions_only
+from routespace.testing.laws.prices import costs_are_bounded, expected_cost_teaches
 from routespace.testing.laws.skip import closed_paths_learn_nothing, closed_paths_rest, opening_costs
 from routespace.testing.laws.subject import LawViolation, Subject
 from routespace.testing.laws.training import training_agrees
@@ -35,6 +37,8 @@ LAWS: Mapping[str, Callable[[Subject], None]] = {
     "training agrees": training_agrees,
     "closed paths rest": closed_paths_rest,
     "closed paths learn nothing": closed_paths_learn_nothing,
+    "closed paths do not matter": closed_paths_do_not_matter,
+    "weights are followed": weights_are_followed,
     "opening costs": opening_costs,
     "images stand alone": images_stand_alone,
     "replay is exact": replay_is_exact,
@@ -42,6 +46,8 @@ LAWS: Mapping[str, Callable[[Subject], None]] = {
     "nan is open": nan_is_open,
     "executed is counted": executed_is_counted,
     "expected is hard": expected_is_hard_when_decided,
+    "expected cost teaches": expected_cost_teaches,
+    "costs are bounded": costs_are_bounded,
     "format keeps meaning": format_keeps_meaning,
     "json keeps meaning": json_keeps_meaning,
     "order does not matter": order_does_not_matter,

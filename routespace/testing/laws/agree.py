@@ -68,8 +68,11 @@ def costs_agree(subject: Subject, form: str, outcome: Outcome, images: list[int]
 
 
 def _same_cost(subject: Subject, form: str, found: Cost, right: Costs, images: list[int]) -> None:
-    """Hard and expected cost; the latter only where no gate stands behind another, since shares of shares are free."""
-    nested = any(gate.name in gated(subject.graph) for gate in subject.graph.gates)
+    """Hard and expected cost; the latter only where no gate stands behind another, since shares of shares are free, and
+    no weight is above 1, since such are no shares."""
+    nested = any(
+        gate.name in gated(subject.graph) or ACTIVATIONS[gate.activation].range[1] > 1 for gate in subject.graph.gates
+    )
     pairs = [("hard", found.hard, right.hard)]
     for kind, have, want in pairs if nested else [*pairs, ("expected", found.expected, right.expected)]:
         if distance(have.detach()[images], want.detach()[images]) > 1e-6:

@@ -59,7 +59,7 @@ def expected_is_hard_when_decided(subject: Subject, forms: tuple[Form, ...] = ()
     for form in forms or subject.turn(subject.case.weight_seed):
         module = subject.form(form)
         with torch.no_grad(), forcing(module, forced):
-            cost = module(subject.case.images).routing.cost.under("macs")
+            cost = module(subject.images).routing.cost.under("macs")
         if distance(cost.expected, cost.hard) > 1e-9:
             raise subject.fail(
                 "expected is hard", f"{form} with gates of 0 and 1: {cost.expected.tolist()}, not {cost.hard.tolist()}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -74,6 +74,11 @@ class Subject:
         """Entries of a module under the oracle's names."""
         return {name: found[named] for name, named in self.names.items() if named in found}
 
+    @cached_property
+    def images(self) -> Any:
+        """What modules are called with."""
+        return self.case.images
+
     @property
     def graph(self) -> RouteGraph:
         return self.case.graph
@@ -115,8 +120,12 @@ class Subject:
         return self._outcomes[form]
 
     def _compiled(self, form: Form, dtype: torch.dtype) -> nn.Module:
+        return self.made(form, self.weights, dtype)
+
+    def made(self, form: Form, weights: Mapping[str, Tensor], dtype: torch.dtype = torch.float64) -> nn.Module:
+        """A fresh module of the space with `weights`, in inference mode."""
         module = compile_space(self.graph, form=form).to(dtype)
-        module.load_state_dict(self.weights, strict=True)
+        module.load_state_dict(weights, strict=True)
         return module.eval()
 
     def run(self, form: Form, images: Inputs | None = None, dtype: torch.dtype = torch.float64) -> Outcome:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from routespace.graph.ir import Gate
+from routespace.space.registry import ACTIVATIONS
+from routespace.testing.oracle.factories import made
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,11 @@ class Decision:
         return self.weights[index]
 
 
-def decide(gate: Gate, logits: Tensor) -> Decision:
-    """The decision of `gate` for the logits (K,) of one image."""
+def decide(gate: Gate, logits: Tensor, training: bool = False) -> Decision:
+    """The decision of `gate` for the logits (K,) of one image.
+
+    An activation that the oracle does not know is asked itself; what it declares is a matter of other laws.
+    """
     args = dict(gate.activation_args)
     margins: list[float] = []
     match gate.activation:
@@ -62,7 +67,7 @@ def decide(gate: Gate, logits: Tensor) -> Decision:
             weights = straight_through(torch.tensor(opened), chance)
             margins = [abs(v - float(args["at"])) for v in chance.tolist()]
         case _:
-            raise ValueError(f"the oracle does not know the activation `{gate.activation}`")
+            weights, opened, margins = _registered(gate, logits, training)
     return _settled(gate, logits, weights, tuple(opened), margins, forced=False)
 
 
@@ -104,6 +109,13 @@ def _argmax(logits: Tensor) -> tuple[Tensor, list[bool], list[float]]:
     margins = [values[best] - max(others)] if others else []
     weights = straight_through(torch.tensor([place == best for place in range(len(values))]), _softmax(logits))
     return weights, opened, margins
+
+
+def _registered(gate: Gate, logits: Tensor, training: bool) -> tuple[Tensor, list[bool], list[float]]:
+    module = made(ACTIVATIONS[gate.activation].factory)(**dict(gate.activation_args)).train(training)
+    weights, opened = module(logits[None])
+    own = getattr(module, "margin", torch.abs)
+    return weights[0], opened[0].tolist(), own(logits[None])[0].tolist()
 
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:

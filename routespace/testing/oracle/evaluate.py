@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +25,7 @@ from routespace.graph.ir import (
 )
 from routespace.runtime.layers import BatchNorm, GroupNorm
 from routespace.space.registry import OPS
+from routespace.testing.oracle import factories
 from routespace.testing.oracle.decide import Decision, decide, decide_forced
 from routespace.testing.oracle.footprints import statistics
 from routespace.testing.oracle.inside import Inside, batch_normalised, group_normalised, inside
@@ -43,28 +43,31 @@ Said: TypeAlias = "Decision | MapDecision"
 
 def leaf_module(leaf: Leaf) -> nn.Module:
     """A fresh module of a leaf, from the factory its entry names."""
-    named = OPS[leaf.entry].factory
-    if isinstance(named, str):
-        where, name = named.split(":")
-        named = cast(Callable[..., Any], getattr(importlib.import_module(where), name))
-    made: nn.Module = named(leaf.channels, **dict(leaf.args))
-    return made
+    module: nn.Module = factories.made(OPS[leaf.entry].factory)(leaf.channels, **dict(leaf.args))
+    return module
 
 
 def graph_modules(graph: RouteGraph) -> dict[str, nn.Module]:
-    """Leaf modules of `graph` by path, with nothing in their weights yet; those that share weights are one module."""
-    made: dict[str, nn.Module] = {}
+    """Leaf modules of `graph` by path, with nothing to go by in their weights yet; those that share weights are one."""
+    modules: dict[str, nn.Module] = {}
     common = state_paths(graph)
     kept: dict[str, nn.Module] = {}
+    for value in graph.values:
+        found = op_of(value) if is_run(graph, value) else None
+        for path, leaf in leaf_paths(*found) if found is not None else ():
+            if leaf_has_weights(leaf):
+                modules[path] = kept.setdefault(common[path], _unfilled(leaf))
+            else:
+                modules[path] = _unfilled(leaf)
+    return modules
+
+
+def _unfilled(leaf: Leaf) -> nn.Module:
+    """A module of a leaf; one registered from outside may hold more than its state dict, and is made whole."""
+    if callable(OPS[leaf.entry].factory):
+        return leaf_module(leaf)
     with torch.device("meta"):
-        for value in graph.values:
-            found = op_of(value) if is_run(graph, value) else None
-            for path, leaf in leaf_paths(*found) if found is not None else ():
-                if leaf_has_weights(leaf):
-                    made[path] = kept.setdefault(common[path], leaf_module(leaf))
-                else:
-                    made[path] = leaf_module(leaf)
-    return {path: module.to_empty(device="cpu") for path, module in made.items()}
+        return leaf_module(leaf).to_empty(device="cpu")
 
 
 class Evaluation:
@@ -177,7 +180,7 @@ class Evaluation:
             columns = torch.stack(given, 1)
             return [None if x is None else decide_forced(gate, columns[i]) for i, x in enumerate(entering)]
         logits = self._op(gate.body, f"{gate.name}.body", entering)
-        return [None if x is None else decide(gate, x.flatten()) for x in logits]
+        return [None if x is None else decide(gate, x.flatten(), self.training) for x in logits]
 
     def _maps(self, gate: Gate, entering: Stream, forced: Mapping[str, float | Tensor] | None) -> list[Said | None]:
         if forced is not None:

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from routespace.graph.ir import Gate
+from routespace.space.registry import ACTIVATIONS
 from routespace.testing.oracle.decide import geretanh, straight_through
+from routespace.testing.oracle.factories import made
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ def decide_maps(gate: Gate, logits: Tensor) -> MapDecision:
             masks = ~(chance <= float(args["at"]))
             weights, margin = straight_through(masks, chance), (chance - float(args["at"])).abs().amin(0)
         case _:
-            raise ValueError(f"the oracle does not know the activation `{gate.activation}`")
+            module = made(ACTIVATIONS[gate.activation].factory)(**args)
+            weights, masks = (one[0] for one in module(logits[None]))
+            margin = getattr(module, "margin", torch.abs)(logits[None])[0].amin(0)
     return MapDecision(logits, torch.where(masks, weights, 0.0), masks, margin)
 
 

@@ -1,0 +1,137 @@
+"""`routespace fuzz`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from routespace.cli.ending import PROBLEMS, USAGE, Trouble, command
+from routespace.cli.options import OneSpace, Set, read_settings
+from routespace.cli.spaces import build_graph, read_space
+
+if TYPE_CHECKING:
+    from routespace.testing.fuzzing import Found, Verdict
+
+
+@command
+def fuzz(
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A .route file, or `-` for standard input.")
+    ] = None,
+    examples: Annotated[int, typer.Option("--examples", min=1, help="How many cases to try at most.")] = 100,
+    seconds: Annotated[
+        float, typer.Option("--time", min=0, metavar="SECONDS", help="How long to go on at most.")
+    ] = 60.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, gates and images.")] = 0,
+    law: Annotated[
+        list[str] | None, typer.Option("--law", metavar="NAME", help="Ask this law only. Repeatable.")
+    ] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Where to keep a failure.")] = Path("fuzz"),
+    replay: Annotated[
+        Path | None, typer.Option("--replay", metavar="FOLDER", help="Run a failure that was kept again.")
+    ] = None,
+    settings: Set = None,
+    space: OneSpace = None,
+) -> None:
+    """Try to break a space.
+
+    Its gates and ops are held to what they declare, and its forms to the laws, over random weights, gates and images.
+    The first case that breaks a law is made small and kept: a minimal .route file, the numbers of its weights and
+    images, and what its gates decide. The exit code is 1 where a law is broken.
+
+    \b
+    Examples:
+      routespace fuzz examples/small.route
+      routespace --import my_gates fuzz space.route --time 20 --seed 7
+      routespace fuzz space.route --law "forms agree" --examples 500
+      routespace --import my_gates fuzz --replay fuzz/space-forms-agree
+    """
+    if (file is None) == (replay is None):
+        raise Trouble("give a file to fuzz, or a folder with `--replay`", code=USAGE)
+    if replay is not None and (law or settings or space):
+        raise Trouble("a failure that was kept brings its space and its law", code=USAGE)
+    modules = [f"--import {name} " for name in (context.parent.params.get("modules") if context.parent else None) or ()]
+    if replay is not None:
+        _replay(replay)
+        return
+    assert file is not None
+    loaded = read_space(file, read_settings(settings), space)
+    build_graph(loaded)
+    verdict = _search(loaded, examples, seconds, seed, law)
+    _summary(verdict)
+    if verdict.found is None:
+        return
+    from routespace.testing.fuzzing import keep
+
+    folder = out / re.sub(r"\W+", "-", f"{loaded.name}-{verdict.found.broken.law}").strip("-")
+    keep(verdict.found.broken, verdict.found.case, folder)
+    _report(verdict.found)
+    print(f"kept in {folder}; again with\n  routespace {''.join(modules)}fuzz --replay {folder}")
+    raise typer.Exit(PROBLEMS)
+
+
+def _search(space: object, examples: int, seconds: float, seed: int, laws: list[str] | None) -> Verdict:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from routespace.cli.tables import console
+    from routespace.testing.fuzzing import fuzz as search
+
+    columns = (
+        TextColumn("fuzz"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    screen = console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task("", total=examples)
+
+        def told(number: int, what: str) -> None:
+            progress.update(task, completed=number, description=what)
+
+        try:
+            return search(space, examples=examples, seconds=seconds, seed=seed, laws=laws, told=told)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise Trouble(str(error), code=USAGE) from None
+
+
+def _summary(verdict: Verdict) -> None:
+    count = "1 case" if verdict.examples == 1 else f"{verdict.examples} cases"
+    ending = "broken" if verdict.found else "all hold"
+    print(f"{verdict.name}: {count}, {len(verdict.laws)} laws, {ending} ({verdict.seconds:.0f} s)")
+    if verdict.found is None:
+        shares = ", ".join(f"{name} {count / verdict.examples:.0%}" for name, count in verdict.hits.most_common())
+        print(f"situations met: {shares}")
+
+
+def _report(found: Found) -> None:
+    case = found.case
+    print(f"\n{found.broken.message}\n")
+    print("".join(f"    {line}".rstrip() + "\n" for line in case.text.splitlines()))
+    images = f"{case.batch} images of {case.height}x{case.width} of seed {case.image_seed}"
+    print(f"weights of seed {case.weight_seed} tilted by {case.tilt:g}, {images}")
+    if found.also:
+        print(f"the case it was met in also breaks: {', '.join(found.also)}")
+    before, after = len(found.met.text.splitlines()), len(case.text.splitlines())
+    print(f"shrunk from {before} to {after} lines in {found.tries} tries")
+
+
+def _replay(folder: Path) -> None:
+    from routespace.testing.fuzzing import read_kept, replay
+
+    kept = read_kept(folder)
+    again = replay(kept)
+    if again.otherwise:
+        print(f"gates decide otherwise than they did: {', '.join(again.otherwise)}")
+    elif kept.gates:
+        print("gates decide as they did")
+    if again.broken is None:
+        print(f"the law holds now: {kept.law}")
+        return
+    print(again.broken.message)
+    raise typer.Exit(PROBLEMS)

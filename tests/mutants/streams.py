@@ -1,0 +1,190 @@
+"""Slips in what flows: closed rules, merges, batches, statistics, folding, memory, forms."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+_D, _S, _X, _F = "runtime/dense.py", "runtime/sparse.py", "runtime/export.py", "runtime/fold.py"
+_M, _W, _E = "runtime/merges.py", "runtime/rows.py", "emit.py"
+
+STREAMS = (
+    Mutant("identity forgotten on closed", _D, "value = select(shut, closed[0].value, value)", "value = value + 0.0"),
+    Mutant(
+        "identity forgotten where work is skipped",
+        _S,
+        "if self.passes and decision.closed:",
+        "if self.passes and not decision.closed:",
+    ),
+    Mutant(
+        "identity forgotten in export",
+        _X,
+        "            present = present | shut\n",
+        "            present = present & ~shut\n",
+    ),
+    Mutant(
+        "identity forgotten in nets",
+        "graph/passes/fix.py",
+        "None if value.closed is None else self.streams[value.closed]",
+        "None",
+    ),
+    Mutant(
+        "dense multiplies instead of selecting",
+        _D,
+        "made = select(both(opened, source.present), made, 0.0)",
+        "made = made * 1.0",
+    ),
+    Mutant(
+        "shut routes deliver nothing",
+        _D,
+        "        if self.zeros[self.training]:\n            present = present | (decision.active & ~opened)\n",
+        "",
+    ),
+    Mutant(
+        "zeros of shut routes lost where work is skipped",
+        _S,
+        "            zeros = tuple(sorted(decision.running - takers))\n",
+        "            zeros = tuple(sorted(takers - decision.running))\n",
+    ),
+    Mutant(
+        "zeros of shut routes lost in export",
+        _X,
+        "present = mask | (decision.active & ~opened) if self.zeros else mask",
+        "present = mask",
+    ),
+    Mutant(
+        "`always` reached by something only",
+        _D,
+        "return Flow(merged, None if self.always[self.training] else present)",
+        "return Flow(merged, present)",
+    ),
+    Mutant("nothing is zero in a maximum", _E, '0.0 if entry.neutral == "zero" else -math.inf', "0.0"),
+    Mutant(
+        "a maximum takes the minimum",
+        _M,
+        "found = torch.maximum(found, stream)",
+        "found = torch.minimum(found, stream)",
+    ),
+    Mutant(
+        "a sum writes into what it reads", _M, "found = streams[0] + streams[1]", "found = streams[0].add_(streams[1])"
+    ),
+    Mutant(
+        "gain of later terms forgotten",
+        _M,
+        "found.add_(value, alpha=gain) if own else torch.add(found, value, alpha=gain)",
+        "found.add_(value) if own else torch.add(found, value)",
+    ),
+    Mutant(
+        "weights of routes forgotten where they travel",
+        _S,
+        "._replace(gain=gain, own=self.plan.fresh)",
+        "._replace(own=self.plan.fresh)",
+    ),
+    Mutant(
+        "sums write into what others read",
+        _S,
+        "._replace(gain=gain, own=self.plan.fresh)",
+        "._replace(gain=gain, own=True)",
+    ),
+    Mutant(
+        "sums write into routes read twice", _E, "only.args.count(route.name) == 1", "only.args.count(route.name) >= 1"
+    ),
+    Mutant(
+        "keep and up swapped",
+        _E,
+        "coupling(value.op), value.index, value.closed is not None",
+        "coupling(value.op), max(0, 1 - value.index) if value.index < 2 and len(self.graph.routes_of[value.gate]) > 1 "
+        "else value.index, value.closed is not None",
+    ),
+    Mutant(
+        "shared zeros weighed by the first image",
+        _S,
+        "alike = piece.blank and len({decision.host[image][self.index] for image in images}) == 1",
+        "alike = piece.blank",
+    ),
+    Mutant("images joined as they come", _W, "    rows = sorted(\n", "    rows = list(\n"),
+    Mutant(
+        "a run of rows starts at the first", _W, "return value[first : last + 1]", "return value[: last - first + 1]"
+    ),
+    Mutant(
+        "images laid out sideways",
+        _W,
+        "    return images.contiguous(memory_format=torch.channels_last)\n",
+        "    return images.transpose(2, 3).contiguous().view(images.shape)\n",
+    ),
+    Mutant(
+        "norm statistics swapped",
+        _D,
+        'if self.coupled == "active" else present',
+        'if self.coupled == "all" else present',
+    ),
+    Mutant(
+        "closed images in no statistic where work is skipped",
+        _S,
+        '        if self.training and self.coupled == "all":\n            wanted = None\n',
+        "",
+    ),
+    Mutant("gates in batches of their own", _E, "coupled = coupling(value.body) is not None", "coupled = False"),
+    Mutant(
+        "mean folded with the wrong sign", _F, "shift = -norm.running_mean * scale", "shift = norm.running_mean * scale"
+    ),
+    Mutant("ε forgotten when folding", _F, "torch.rsqrt(norm.running_var + norm.eps)", "torch.rsqrt(norm.running_var)"),
+    Mutant(
+        "relu lost when folding",
+        _F,
+        "        y = F.conv2d(x, weight, bias, stride, padding, dilation, groups)\n        return F.relu_(y) if relu else y",
+        "        y = F.conv2d(x, weight, bias, stride, padding, dilation, groups)\n        return y",
+    ),
+    Mutant("folded weights stay", _F, "if self.watch is None or not self.watch.unchanged():", "if self.watch is None:"),
+    Mutant(
+        "a closed value is not guarded",
+        "graph/passes/guard.py",
+        "need(value.closed, {Atom(value.gate, None)})",
+        "need(value.closed, {Atom(value.gate, value.index)})",
+    ),
+    Mutant(
+        "gates behind gates always asked", "graph/passes/guard.py", "need(value.gate, mine)", "need(value.gate, None)"
+    ),
+    Mutant(
+        "zeros kept out of maxima in nets",
+        "graph/passes/fix.py",
+        'if entry.neutral == "zero" and not entry.ordered:',
+        "if not entry.ordered:",
+    ),
+    Mutant("a single value normalised by itself", "runtime/layers.py", "* x.shape[3] < 2:", "* x.shape[3] < 1:"),
+    Mutant(
+        "concat without a place for nothing",
+        "space/standard.py",
+        '"routespace.runtime.merges:concat", ordered=True',
+        '"routespace.runtime.merges:concat", ordered=False',
+    ),
+    Mutant(
+        "mask not grown by dilation",
+        "runtime/positions/geometry.py",
+        "reads = slice(tap * d, tap * d + s * (outputs - 1) + 1, s)",
+        "reads = slice(tap, tap + s * (outputs - 1) + 1, s)",
+    ),
+    Mutant(
+        "mask not grown",
+        "runtime/positions/geometry.py",
+        "for tap in range(k):",
+        "for tap in range(k // 2, k // 2 + 1):",
+    ),
+    Mutant(
+        "mask not grown by what resizing reads",
+        "runtime/positions/geometry.py",
+        "return found.view(length, wanted).t() != 0",
+        "return found.view(length, wanted).t() > 0.5",
+    ),
+    Mutant(
+        "unreached positions open",
+        "runtime/maps.py",
+        "opened = opened & reached.view(-1, 1, 1, 1)",
+        "opened = opened & (opened | True)",
+    ),
+    Mutant(
+        "active statistics divided by all",
+        "runtime/positions/norms.py",
+        "power = values.square().sum(0).view(norm.num_groups, width).sum(1) / (len(rows) * width)",
+        "power = values.square().sum(0).view(norm.num_groups, width).sum(1) / (len(rows) * width + 1)",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Twenty planted defects, for `routespace fuzz` to find: `python -m tests.planted`."""
