@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from importlib import import_module
+from collections.abc import Sequence
 from typing import Any
 
 from torch import fx, nn
@@ -29,13 +28,14 @@ from routespace.graph.ir import (
 )
 from routespace.graph.ledger import Row, is_per_position, ledger, price
 from routespace.graph.params import leaves
+from routespace.modules import coupling, factory, op_module
 from routespace.runtime import dense, export, export_maps, fixed, maps, sparse, sparse_maps
 from routespace.runtime.errors import InputError
 from routespace.runtime.frame import Begin, BeginPyramid, Size
 from routespace.runtime.leaves import GateParts, RouteParts
 from routespace.runtime.meter import Listed, Meter, PriceList, Unit
 from routespace.runtime.report import Report
-from routespace.runtime.tree import BesideOp, ChainOp, borrow
+from routespace.runtime.tree import borrow
 from routespace.space.conventions import CONVENTIONS
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 from routespace.space.shape import Stride
@@ -329,36 +329,6 @@ def price_list(graph: RouteGraph) -> PriceList:
         )
 
     return prices
-
-
-def op_module(op: Op) -> tuple[nn.Module, bool]:
-    """The torch module of an op tree, and whether it is called with the sizes of the frame."""
-    if isinstance(op, Leaf):
-        entry = OPS[op.entry]
-        return factory(entry.factory)(op.channels, **dict(op.args)), entry.targets
-    parts = [op_module(part) for part in op.parts]
-    modules, targets = [module for module, _ in parts], [flag for _, flag in parts]
-    if isinstance(op, Chain):
-        return ChainOp(modules, targets), True
-    return BesideOp(modules, targets, factory(MERGES[op.merge].factory)()), True
-
-
-def coupling(op: Op) -> str | None:
-    """Whether images meet in an op in training: "all" that reach it, or the "active" ones only."""
-    if isinstance(op, Leaf):
-        if OPS[op.entry].statistics != "batch":
-            return None
-        return str(dict(op.args).get("stats", "all"))
-    found = [coupling(part) for part in op.parts]
-    return "all" if "all" in found else "active" if "active" in found else None
-
-
-def factory(name: str | Callable[..., Any]) -> Callable[..., Any]:
-    """The callable that a registry names as `module:attribute`, or is."""
-    if callable(name):
-        return name
-    module, attribute = name.split(":")
-    return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
 
 
 def _class_name(name: str) -> str:

@@ -17,9 +17,10 @@ ROOMS = {
     "questions": {"diagnostics", "space", "graph"},
     "runtime": {"diagnostics", "space"},
     "targets": {"graph"},
-    "emit": {"graph", "runtime", "space", "targets"},
+    "modules": {"graph", "runtime", "space"},
+    "emit": {"graph", "modules", "runtime", "space", "targets"},
     "compiler": {"emit", "graph", "runtime", "space", "targets"},
-    "budgets": {"compiler", "emit", "graph", "runtime", "space"},
+    "budgets": {"compiler", "modules", "graph", "runtime", "space"},
     "pruning": {"compiler", "emit", "graph", "runtime", "space", "targets"},
     "recording": {"compiler", "graph", "runtime"},
 }
@@ -31,6 +32,7 @@ LIBRARIES = {
     "torch": {
         "runtime",
         "targets",
+        "modules",
         "emit",
         "compiler",
         "budgets",

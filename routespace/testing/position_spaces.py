@@ -19,7 +19,7 @@ INNER = (
     "(conv(3) | relu) + conv(1) | norm | conv(3)",
     "conv(1) | conv(3, dilation = 2) + conv(3) | norm",
     "max(conv(3), identity) | depthwise(3)",
-    "concat(conv(1, channels / 2), maxpool(3) | conv(1, channels / 2)) | norm",
+    "concat(conv(1, channels / 2), avgpool(3) | conv(1, channels / 2)) | norm",
     "maxpool(3) | conv(3)",
     "conv(1) | avgpool(3) | conv(1, channels, groups = 2)",
     "conv(3, pad = 2) | norm | conv(3, pad = 0)",
@@ -29,7 +29,8 @@ INNER = (
     "norm",
     "sigmoid | scale(1/2)",
 )
-"""Ops that keep the size of a map."""
+"""Ops that keep the size of a map. None makes plateaus that another of them takes the maximum of: which of equal
+positions gets its gradient is left to rounding."""
 
 BODIES = (
     "conv(3, routes, bias)",

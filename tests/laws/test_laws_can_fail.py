@@ -28,7 +28,7 @@ def _is_telling(case: Case) -> bool:
     return any(map(any, result.closed.values())) and not all(map(any, result.computed.values()))
 
 
-CASES = [case for case in map(random_case, range(120)) if _is_telling(case)][:4]
+CASES = [case for case in map(random_case, range(120)) if _is_telling(case)][:8]
 CASE = CASES[0]
 
 
