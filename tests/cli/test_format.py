@@ -21,6 +21,7 @@ TEXTS = {path.name: path.read_text() for path in (*EXAMPLES.glob("*.route"), FIL
 
 def test_files_are_changed_in_place(run: Run, files: Path) -> None:
     before = (files / "tiny.route").read_text()
+    there = {path.name for path in files.iterdir()}
     os.chmod(files / "loose.route", 0o640)
     (files / "link.route").symlink_to("loose.route")
     ended = run("format", "tiny.route", "link.route")
@@ -29,9 +30,7 @@ def test_files_are_changed_in_place(run: Run, files: Path) -> None:
     assert "op block(k = 3) = conv(k) | batchnorm  # a block\n" in (files / "loose.route").read_text()
     assert (files / "tiny.route").read_text() == before
     assert run("format", "--check", "tiny.route", "link.route").code == 0
-    assert sorted(path.name for path in files.iterdir()) == sorted(
-        ["broken.route", "link.route", "loose.route", "ops.route", "other.route", "tiny.route"]
-    )
+    assert {path.name for path in files.iterdir()} == there | {"link.route"}
 
 
 def test_a_file_that_cannot_be_read_stays_and_the_others_go_on(run: Run, files: Path) -> None:
