@@ -39,6 +39,11 @@ def test_nets(net: str | None, gigaflops: float) -> None:
     assert round(bounds(fixed, (1024, 2048), "dynamic_routing_table1").most / 1e9, 2) == gigaflops
 
 
+def test_the_table_counts_no_gates() -> None:
+    graph = rs.build(rs.load(SPEC))
+    assert round(bounds(graph, (1024, 2048), "dynamic_routing_table1").most / 1e9, 2) == 102.62
+
+
 def test_fixing_twice_changes_nothing() -> None:
     graph = rs.build(rs.load(SPEC, depth=4))
     fixed = fix(graph, all_open(graph))

@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.mutants.hunches import HUNCHES
 from tests.mutants.mutant import Mutant
 
+if TYPE_CHECKING:
+    from routespace.testing.cases import Case
+
 CASES, HUNCHED = 40, 80
-GRAINS_EVERY, OPS_EVERY = 4, 5
+GRAINS_EVERY, OPS_EVERY, PLAIN_AT = 4, 5, 1
 GRAINED = ("runtime/positions/", "runtime/maps.py", "runtime/growth.py", "runtime/sparse_maps.py")
 
 
@@ -105,12 +108,12 @@ def _broken(mutant: Mutant) -> Iterator[tuple[int, tuple[str, str]]]:
 
     Ops and spaces with gates per position take turns; they come first where the mutant is theirs.
     """
-    from routespace.testing.cases import Case, random_case
+    from routespace.testing.cases import random_case
     from routespace.testing.entries import ENTRY_LAWS
     from routespace.testing.fuzzing.ask import ask
     from routespace.testing.laws import LAWS, Subject
     from routespace.testing.laws.alone import ALONE_LAWS, Alone
-    from tests.mutants.spaces import GRAINS
+    from tests.mutants.spaces import GRAINS, PLAIN
 
     ops_at = 0 if mutant.file == "space/standard.py" else OPS_EVERY - 1
     grains_at = 0 if mutant.file.startswith(GRAINED) else GRAINS_EVERY - 1
@@ -122,9 +125,13 @@ def _broken(mutant: Mutant) -> Iterator[tuple[int, tuple[str, str]]]:
             asked.append((subject, LAWS))
             if number % OPS_EVERY == ops_at:
                 asked.append((subject, ENTRY_LAWS))
+            if number % GRAINS_EVERY == PLAIN_AT:
+                plain = Subject(_small(PLAIN[number // GRAINS_EVERY % len(PLAIN)], number))
+                gates = {name: law for name, law in ENTRY_LAWS.items() if not name.startswith("ops")}
+                asked += [(plain, gates), (plain, LAWS)]
             if number % GRAINS_EVERY == grains_at:
                 text = GRAINS[number // GRAINS_EVERY % len(GRAINS)]
-                asked.append((Alone(Case(text, number, batch=3, height=67, width=72, image_seed=number)), ALONE_LAWS))
+                asked.append((Alone(_small(text, number)), ALONE_LAWS))
             found = next(filter(None, (ask(n, law, one) for one, laws in asked for n, law in laws.items())), None)
         except Exception as error:
             yield number, ("every case compiles", f"{type(error).__name__}: {error}".splitlines()[0])
@@ -134,20 +141,28 @@ def _broken(mutant: Mutant) -> Iterator[tuple[int, tuple[str, str]]]:
 
 def _broken_by(name: str, mutant: Mutant) -> Iterator[tuple[int, str]]:
     """For each case what one law says of it, empty where it holds."""
-    from routespace.testing.cases import Case, random_case
+    from routespace.testing.cases import random_case
     from routespace.testing.entries import ENTRY_LAWS
     from routespace.testing.fuzzing.ask import ask
     from routespace.testing.laws import LAWS, Subject
     from routespace.testing.laws.alone import ALONE_LAWS, Alone
-    from tests.mutants.spaces import GRAINS
+    from tests.mutants.spaces import GRAINS, PLAIN
 
     grained = name in ALONE_LAWS and name not in LAWS
     law = {**ENTRY_LAWS, **ALONE_LAWS, **LAWS}[name]
     for number in range(HUNCHED):
-        text = GRAINS[number % len(GRAINS)]
-        case = Case(text, number, batch=3, height=67, width=72, image_seed=number) if grained else random_case(number)
+        if grained:
+            case = _small(GRAINS[number % len(GRAINS)], number)
+        else:
+            case = random_case(number) if number % 3 else _small(PLAIN[number // 3 % len(PLAIN)], number)
         found = ask(name, law, Alone(case) if grained else Subject(case))
         yield number, "" if found is None else found.message.removeprefix(f"{name}: ")
+
+
+def _small(text: str, number: int) -> Case:
+    from routespace.testing.cases import Case
+
+    return Case(text, number, batch=3, height=67, width=72, image_seed=number)
 
 
 def _by_table(mutant: Mutant, start: float) -> End:

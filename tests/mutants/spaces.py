@@ -1,4 +1,4 @@
-"""Small spaces with gates per position, for the laws that need no oracle."""
+"""Small spaces with what random ones seldom have: gates per position, for the laws that need no oracle, and others."""
 
 from __future__ import annotations
 
@@ -32,4 +32,29 @@ GRAINS = tuple(
     for inner, outer, live in zip(
         _OPS, (*_OPS[2:], *_OPS[:2]), ("by_route", "by_node", "always", "by_node", "by_route"), strict=True
     )
+)
+
+PLAIN = (
+    """space twice {
+  input image: 3
+  axis layer = 0..2
+  gate soft per image { body mean | conv(1, routes, bias); activation relu_tanh }
+  node at layer {
+    x = image | conv(3, 4, stride = 2) | relu if layer == 0 else keep[layer - 1] + keep[layer - 1] + side[layer - 1]
+    send x by soft(x) { keep: conv(3); side: conv(1) | relu } closed keep = x | conv(1, channels)
+  }
+  output y = keep[2] + side[2]
+  live by_node
+}""",
+    """space three {
+  input image: 3
+  axis layer = 0..2
+  gate hard per image { body mean | conv(1, routes, bias); activation argmax }
+  node at layer {
+    x = image | conv(3, 4, stride = 2) | relu if layer == 0 else left[layer - 1] + right[layer - 1]
+    send x by hard(x) { left: conv(3, bias); middle: conv(1, bias); right: relu }
+  }
+  output y = left[2] + middle[2] + right[2]
+  live always
+}""",
 )

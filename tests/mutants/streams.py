@@ -101,7 +101,12 @@ STREAMS = (
         "alike = piece.blank and len({decision.host[image][self.index] for image in images}) == 1",
         "alike = piece.blank",
     ),
-    Mutant("images joined as they come", _W, "    rows = sorted(\n", "    rows = list(\n"),
+    Mutant(
+        "joined images told in another order",
+        _W,
+        "tuple(image for image, _ in rows))]",
+        "tuple(image for image, _ in rows[::-1]))]",
+    ),
     Mutant(
         "a run of rows starts at the first", _W, "return value[first : last + 1]", "return value[: last - first + 1]"
     ),

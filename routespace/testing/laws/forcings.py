@@ -19,7 +19,8 @@ MAPS = ("blob", "one pixel", "empty", "full", "scattered", "by image", "number")
 
 
 def forcings(case: Case, planned: Plan) -> list[Weights]:
-    """Every route shut, every route open, one route open, and random weights; of gates per position random maps."""
+    """Every route shut, every route open, one route open, and random weights, alike for all images and for each its
+    own, behind gates that are shut or not; of gates per position random maps."""
     dice = SeededDice(case.weight_seed)
     routes = [(gate, route) for gate in case.graph.gates for route in gate.routes]
     one = dice.pick(routes) if routes else None
@@ -29,8 +30,12 @@ def forcings(case: Case, planned: Plan) -> list[Weights]:
         [float(route == one) for route in routes],
         [dice.pick((0.0, 1.0, 0.5, 0.25)) for _ in routes],
     ]
+    apart = SeededDice(case.weight_seed + 1)
+    gates = list(dict.fromkeys(gate.name for gate, _ in routes))
+    shut = gates[: apart.pick(range(len(gates)))] if gates and apart.chance(50) else []
+    choices.append([0.0 if gate.name in shut else _by_image(case, apart) for gate, _ in routes])
     if any(gate.granularity == "position" for gate, _ in routes):
-        choices[3:] = [
+        choices[3:4] = [
             [_weight(case, planned, gate, dice) for gate, _ in routes],
             [_weight(case, planned, gate, dice) for gate, _ in routes],
         ]
@@ -51,10 +56,14 @@ def _weight(case: Case, planned: Plan, gate: Gate, dice: SeededDice) -> float | 
     if kind == "number":
         return dice.pick((0.5, 1.0, 0.0))
     if kind == "by image":
-        return torch.tensor([dice.pick((0.0, 0.5, 1.0)) for _ in range(count)], dtype=torch.float64)
+        return _by_image(case, dice)
     kinds = [kind if place == 0 else dice.pick(MAPS[:5]) for place in range(count)]
     maps = [one_map(one, extent.height, extent.width, dice) for one in kinds]
     return torch.stack(maps) if maps else torch.zeros(0, extent.height, extent.width, dtype=torch.float64)
+
+
+def _by_image(case: Case, dice: SeededDice) -> Tensor:
+    return torch.tensor([dice.pick((0.0, 0.5, 1.0)) for _ in range(case.batch)], dtype=torch.float64)
 
 
 def one_map(kind: str, height: int, width: int, dice: SeededDice) -> Tensor:
