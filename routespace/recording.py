@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from routespace.compiler import graph_of
 from routespace.graph.profile import Profile
+from routespace.runtime.modes import evaluating
 from routespace.runtime.result import Routing
 
 
@@ -25,16 +25,11 @@ def record(module: nn.Module, batches: Iterable[Any]) -> Profile:
     2
     """
     graph_of(module)
-    training = module.training
-    module.eval()
-    try:
-        with torch.inference_mode():
-            found = Profile(0, {})
-            for batch in batches:
-                found += tally(module(batch).routing)
-            return found
-    finally:
-        module.train(training)
+    found = Profile(0, {})
+    with evaluating(module):
+        for batch in batches:
+            found += tally(module(batch).routing)
+    return found
 
 
 def tally(routing: Routing) -> Profile:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, quantiles
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
+
+from routespace.runtime.modes import evaluating
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def evaluate(
     confusion = torch.zeros(classes, classes, dtype=torch.int64)
     costs: dict[str, list[float]] = {"expected": [], "hard": [], "executed": []}
     device = _device(module)
-    with _evaluating(module):
+    with evaluating(module):
         for images, labels in DataLoader(scenes, batch_size):
             out = module(images.to(device))
             confusion += _confusion(out.output.argmax(1).cpu(), labels, classes, ignore)
@@ -112,34 +113,28 @@ def measure_latency(
 
 def _time(module: nn.Module, image: Tensor) -> float:
     batch = image[None].to(_device(module))
-    with _evaluating(module):
-        _wait_for(batch)
-        started = time.perf_counter()
-        module(batch)
-        _wait_for(batch)
-        return time.perf_counter() - started
+    with evaluating(module):
+        return seconds_of(lambda: module(batch), batch.device)
 
 
-def _wait_for(tensor: Tensor) -> None:
-    if tensor.is_cuda:
-        torch.cuda.synchronize(tensor.device)
+def seconds_of(call: Callable[[], object], device: torch.device) -> float:
+    """The seconds that a call takes, until what it started on `device` is done."""
+    _wait_for(device)
+    started = time.perf_counter()
+    call()
+    _wait_for(device)
+    return time.perf_counter() - started
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def latency_of(values: list[float]) -> Latency:
     """The median and the quartiles of some seconds."""
     low, median, high = quantiles(values, n=4) if len(values) > 1 else values * 3
     return Latency(median, low, high)
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    training = module.training
-    module.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        module.train(training)
 
 
 def _device(module: nn.Module) -> torch.device:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from rich.progress import track
@@ -13,11 +14,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchmetrics.detection import MeanAveragePrecision
 
-from routespace.integrations.evaluate import Latency, latency_of
+from routespace.integrations.evaluate import Latency, latency_of, seconds_of
 from routespace.integrations.torchvision.cost import head_cost
 from routespace.integrations.torchvision.data import CocoBoxes, collate
 from routespace.integrations.torchvision.forms import evaluating_in
 from routespace.integrations.torchvision.head import RoutedHead, recording
+from routespace.runtime.modes import evaluating
 from routespace.runtime.result import Cost
 
 
@@ -49,7 +51,7 @@ def evaluate_detector(
     costs: dict[str, list[float]] = {"expected": [], "hard": [], "executed": []}
     device = next(detector.parameters()).device
     loader = DataLoader(images, batch_size, collate_fn=collate)
-    with _evaluating(detector):
+    with evaluating(detector):
         for batch, targets in track(loader, "evaluating", disable=not progress):
             with _costing(detector, convention) as cost:
                 found = detector([image.to(device) for image in batch])
@@ -78,36 +80,27 @@ def evaluate_detector(
 def measure_head(detector: nn.Module, images: Sequence[Tensor], *, rounds: int = 3) -> dict[str, Latency]:
     """Seconds of the head alone on the maps of each image (3, H, W), one image at a time, `rounds` times after one pass
     to warm up: its `dense` and its `sparse` form, taking turns; torchvision's own head as `dense` only."""
-    forms = ("dense", "sparse") if isinstance(detector.head, RoutedHead) else ("dense",)
+    assert isinstance(detector.head, nn.Module)
+    forms: tuple[Literal["dense", "sparse"], ...] = (
+        ("dense", "sparse") if isinstance(detector.head, RoutedHead) else ("dense",)
+    )
     seconds: dict[str, list[float]] = {form: [] for form in forms}
     device = next(detector.parameters()).device
-    with _evaluating(detector):
+    with evaluating(detector):
         pyramids = [_pyramid(detector, image.to(device)) for image in images]
         for turn in range(-len(pyramids), rounds * len(pyramids)):
             for form in forms[:: 1 if turn % 2 else -1]:
-                with evaluating_in(detector, form):  # type: ignore[arg-type]
-                    spent = _time(detector.head, pyramids[turn % len(pyramids)])
+                with evaluating_in(detector, form):
+                    spent = seconds_of(partial(detector.head, pyramids[turn % len(pyramids)]), device)
                 if turn >= 0:
                     seconds[form].append(spent)
     return {form: latency_of(values) for form, values in seconds.items()}
 
 
-def _pyramid(detector: nn.Module, image: Tensor) -> list[Tensor]:
-    batch, _ = detector.transform([image], None)  # type: ignore[operator]
-    maps = detector.backbone(batch.tensors)  # type: ignore[operator]
+def _pyramid(detector: Any, image: Tensor) -> list[Tensor]:
+    batch, _ = detector.transform([image], None)
+    maps = detector.backbone(batch.tensors)
     return [maps] if isinstance(maps, Tensor) else list(maps.values())
-
-
-def _time(head: object, pyramid: list[Tensor]) -> float:
-    assert isinstance(head, nn.Module)
-    cuda = pyramid[0].is_cuda
-    if cuda:
-        torch.cuda.synchronize()
-    started = time.perf_counter()
-    head(pyramid)
-    if cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
 
 
 @contextmanager
@@ -132,14 +125,3 @@ def _costing(detector: nn.Module, convention: str) -> Iterator[Callable[[], Cost
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    training = module.training
-    module.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        module.train(training)
