@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from routespace.compiler import graph_of
+from routespace.graph.bounds import bounds
 from routespace.graph.ir import Budget
-from routespace.graph.ledger import bounds
 from routespace.modules import factory
 from routespace.runtime.result import Outcome
 from routespace.space.registry import BUDGETS

@@ -25,8 +25,9 @@ from routespace.graph.ir import (
     Route,
     RouteGraph,
     Zero,
+    is_per_position,
 )
-from routespace.graph.ledger import Row, is_per_position, ledger, price
+from routespace.graph.ledger import Row, ledger, price
 from routespace.graph.params import leaves
 from routespace.modules import coupling, factory, op_module
 from routespace.runtime import dense, export, export_maps, fixed, maps, sparse, sparse_maps

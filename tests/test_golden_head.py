@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import routespace as rs
-from routespace.graph.ledger import bounds
+from routespace.graph.bounds import bounds
 from routespace.graph.params import count_parameters
 from routespace.integrations.official import load_dynamic_head
 from routespace.runtime.errors import WeightsError

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from routespace.graph.bounds import bounds
 from routespace.graph.ir import Route, RouteGraph
-from routespace.graph.ledger import bounds, ledger, price
+from routespace.graph.ledger import ledger, price
 from routespace.graph.nets import hold
 from routespace.graph.params import ParameterCount, count_parameters
 from routespace.graph.passes.fix import fix

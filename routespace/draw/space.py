@@ -10,9 +10,9 @@ from typing import TypeAlias
 from routespace.diagnostics import did_you_mean
 from routespace.draw.grid import Grid, GridEdge, GridNode, State
 from routespace.graph.ir import Gate, Input, Node, Output, Route, RouteGraph, Value
-from routespace.graph.ledger import simulate
 from routespace.graph.nets import Held
 from routespace.graph.passes.guard import guard
+from routespace.graph.simulate import simulate
 
 Weights: TypeAlias = Mapping[str, Mapping[str, float]]
 """By node and route, for one image; NaN where the node was not reached."""

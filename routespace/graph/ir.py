@@ -259,3 +259,9 @@ class RouteGraph:
             if isinstance(value, Route):
                 found[value.gate].append(value)
         return {gate: tuple(sorted(routes, key=lambda route: route.index)) for gate, routes in found.items()}
+
+
+def is_per_position(graph: RouteGraph, route: Route) -> bool:
+    """Whether the gate of a route decides per position."""
+    gate = graph.by_name[route.gate]
+    return isinstance(gate, Gate) and gate.granularity == "position"

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 
 from routespace.graph.demands import demands
 from routespace.graph.infer import Inferred, Sizes, image_size, infer
-from routespace.graph.ir import Apply, Gate, Input, Merge, Output, Route, RouteGraph, Value, Zero
+from routespace.graph.ir import Apply, Gate, Merge, Output, Route, RouteGraph, Value, is_per_position
 from routespace.graph.passes.guard import guard
-from routespace.space.conventions import CONVENTIONS, Convention
+from routespace.space.conventions import Convention
 from routespace.space.demand import Demand
-from routespace.space.registry import ACTIVATIONS
 from routespace.space.shape import NO_COST, Cost
 
 
@@ -90,12 +89,6 @@ def ledger(graph: RouteGraph, size: Sizes) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def is_per_position(graph: RouteGraph, route: Route) -> bool:
-    """Whether the gate of a route decides per position."""
-    gate = graph.by_name[route.gate]
-    return isinstance(gate, Gate) and gate.granularity == "position"
-
-
 def _leaf_rows(whole: Row, route: Route, true: Inferred, padded: Inferred, squared: Inferred) -> Iterator[Row]:
     """A row for each op of a route that is decided per position."""
     costs = [found.leaf_costs[route.name] for found in (true, padded, squared)]
@@ -144,89 +137,6 @@ def price(row: Row, convention: Convention) -> Price:
     elif not convention.fixed_in_expected:
         expected = 0.0
     return Price(expected, hard, executed, always)
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Static cost of one image: with every gate that can close closed, and with everything open that can be."""
-
-    least: float
-    most: float
-    most_expected: float
-
-
-def bounds(graph: RouteGraph, size: Sizes, convention: str | None = None) -> Bounds:
-    """Least and most hard cost, and the most expected cost (the reference of budgets), without weights."""
-    graph = guard(graph)
-    chosen = CONVENTIONS[convention or graph.policies.cost]
-    rows = ledger(graph, size)
-    prices = {row.name: price(row, chosen) for row in rows}
-    runs = simulate(graph, {gate.name: _least_open(gate) for gate in graph.gates})
-    least = sum(prices[row.name].hard for row in rows if row.value in runs or prices[row.name].always_hard)
-    most = _most(graph, rows, {name: one.hard for name, one in prices.items()})
-    expected = _most(graph, rows, {name: one.expected for name, one in prices.items()})
-    return Bounds(least, most, expected)
-
-
-def _least_open(gate: Gate) -> frozenset[int]:
-    entry = ACTIVATIONS[gate.activation]
-    if entry.support == "all" or not entry.closes:
-        return frozenset(range(len(gate.routes)))
-    return frozenset({0}) if entry.support == "one" else frozenset()
-
-
-def _most(graph: RouteGraph, rows: tuple[Row, ...], charged: dict[str, float]) -> float:
-    """Everything open; of a gate that opens one route only its dearest."""
-    total = sum(charged[row.name] for row in rows)
-    for gate in graph.gates:
-        if ACTIVATIONS[gate.activation].support == "one":
-            costs = dict.fromkeys((route.name for route in graph.routes_of[gate.name]), 0.0)
-            for row in rows:
-                if row.value in costs:
-                    costs[row.value] += charged[row.name]
-            total -= sum(costs.values()) - max(costs.values(), default=0.0)
-    return total
-
-
-def simulate(graph: RouteGraph, open_routes: dict[str, frozenset[int]]) -> set[str]:
-    """Names of the values that run for an image whose every gate opens just `open_routes` of it (inference)."""
-    live = graph.policies.live_inference
-    there: set[str] = set()
-    ran: set[str] = set()
-    for value in graph.values:
-        match value:
-            case Input() | Zero():
-                present = True
-            case Merge():
-                present = any(arg in there for arg in value.args) or (value.arrives and live == "always")
-            case Route():
-                opened = open_routes[value.gate]
-                consulted = value.gate in ran
-                delivers = value.index in opened or (bool(opened) and value.sends and live != "by_route")
-                present = consulted and (delivers if opened else value.closed is not None)
-                if is_per_position(graph, value):
-                    present = consulted and (value.index not in opened or value.source in there)
-            case Output():
-                present = True
-            case _:
-                present = any(arg in there for arg in value.args)
-        if present and not isinstance(value, Gate):
-            there.add(value.name)
-        if present and _runs(value, open_routes, ran):
-            ran.add(value.name)
-    return ran
-
-
-def _runs(value: Value, open_routes: dict[str, frozenset[int]], ran: set[str]) -> bool:
-    if isinstance(value, Route):
-        return value.gate in ran and value.index in open_routes[value.gate]
-    if isinstance(value, (Input, Output, Zero)) or value.guard is None:
-        return True
-    return any(
-        atom.gate in ran
-        and (atom.index in open_routes[atom.gate] if atom.index is not None else not open_routes[atom.gate])
-        for atom in value.guard
-    )
 
 
 def _part(graph: RouteGraph, value: Value) -> str | None:

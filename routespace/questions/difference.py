@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
+from routespace.graph.bounds import bounds
 from routespace.graph.ir import Gate, Route, RouteGraph, Value
-from routespace.graph.ledger import bounds
 from routespace.graph.params import count_parameters
 from routespace.questions.nets import Nets
 

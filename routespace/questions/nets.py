@@ -11,8 +11,8 @@ from typing import NoReturn
 from routespace.diagnostics import Diagnostic, Findings, RouteError, Source, Span
 from routespace.graph.fault import Fault
 from routespace.graph.ir import RouteGraph
-from routespace.graph.ledger import simulate
 from routespace.graph.net_parts import Opening, declared_net, read_net
+from routespace.graph.simulate import simulate
 from routespace.questions.diagram import Diagram, draw_diagram
 from routespace.questions.flow import Flow, Rule
 from routespace.questions.formula import holds

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import routespace as rs
-from routespace.graph.ledger import bounds
+from routespace.graph.bounds import bounds
 from routespace.graph.nets import all_open, hold
 from routespace.graph.passes.fix import fix
 from routespace.graph.verify import verify

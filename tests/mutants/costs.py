@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 _M, _L, _R, _C = "runtime/meter.py", "graph/ledger.py", "space/standard.py", "space/conventions.py"
+_B = "graph/bounds.py"
 _COUNTS = "tests/graph/test_published_counts.py"
 
 COSTS = (
@@ -97,15 +98,21 @@ COSTS = (
     Mutant("small maps rounded up", _R, "max(1, math.floor(x.height * by))", "max(1, math.ceil(x.height * by))"),
     Mutant(
         "the maximum leaves routes out",
-        _L,
+        _B,
         "    total = sum(charged[row.name] for row in rows)\n",
         '    total = sum(charged[row.name] for row in rows if row.part != "route")\n',
     ),
     Mutant(
         "the minimum keeps everything open",
-        _L,
+        _B,
         'return frozenset({0}) if entry.support == "one" else frozenset()',
         "return frozenset(range(len(gate.routes)))",
+    ),
+    Mutant(
+        "the minimum takes the dearest of several",
+        _B,
+        "least += min(_by_route(",
+        "least += max(_by_route(",
     ),
     Mutant(
         "relus counted twice by the released code",

@@ -16,8 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from routespace.compiler import compile as compile_space
 from routespace.graph.infer import infer
-from routespace.graph.ir import Input, Output, Route
-from routespace.graph.ledger import is_per_position
+from routespace.graph.ir import Input, Output, Route, is_per_position
 from routespace.graph.passes.fix import PROBE
 from routespace.runtime.control import Control, replaying
 from routespace.runtime.maps import is_skippable

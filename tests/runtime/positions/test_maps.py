@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import routespace as rs
-from routespace.graph.ledger import bounds
+from routespace.graph.bounds import bounds
 from routespace.runtime.positions import reference_where
 from routespace.testing.cases import random_images
 from tests.runtime.positions.parts import chain, maps

@@ -1,0 +1,91 @@
+"""What an image can cost at least and at most, without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+
+from routespace.graph.infer import Sizes
+from routespace.graph.ir import Gate, Input, Output, Route, RouteGraph, Value, Zero
+from routespace.graph.ledger import Row, ledger, price
+from routespace.graph.passes.guard import guard
+from routespace.graph.simulate import SOME_ROUTE, simulate
+from routespace.space.conventions import CONVENTIONS
+from routespace.space.registry import ACTIVATIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Static cost of one image: with every gate that can close closed, and with everything open that can be."""
+
+    least: float
+    most: float
+    most_expected: float
+
+
+def bounds(graph: RouteGraph, size: Sizes, convention: str | None = None) -> Bounds:
+    """Least and most hard cost, and the most expected cost (the reference of budgets), without weights."""
+    graph = guard(graph)
+    chosen = CONVENTIONS[convention or graph.policies.cost]
+    rows = ledger(graph, size)
+    prices = {row.name: price(row, chosen) for row in rows}
+    hard = {name: one.hard for name, one in prices.items()}
+    opened = {gate.name: _least_open(gate) for gate in graph.gates}
+    runs = simulate(graph, opened)
+    least = sum(hard[row.name] for row in rows if row.value in runs or prices[row.name].always_hard)
+    for gate in _choosy(graph):
+        if gate.name in runs:
+            chosen_runs = [simulate(graph, {**opened, gate.name: frozenset({k})}) for k in range(len(gate.routes))]
+            left = [row for row in rows if row.value not in runs]
+            least += min(_by_route(graph, left, gate, hard, chosen_runs))
+    expected = _most(graph, rows, {name: one.expected for name, one in prices.items()})
+    return Bounds(least, _most(graph, rows, hard), expected)
+
+
+def _least_open(gate: Gate) -> frozenset[int]:
+    entry = ACTIVATIONS[gate.activation]
+    if entry.support == "one" and len(gate.routes) > 1:
+        return SOME_ROUTE
+    if entry.support == "all" or not entry.closes:
+        return frozenset(range(len(gate.routes)))
+    return frozenset({0}) if entry.support == "one" else frozenset()
+
+
+def _choosy(graph: RouteGraph) -> list[Gate]:
+    """Gates that open one route of several."""
+    return [gate for gate in graph.gates if ACTIVATIONS[gate.activation].support == "one" and len(gate.routes) > 1]
+
+
+def _by_route(
+    graph: RouteGraph,
+    rows: Sequence[Row],
+    gate: Gate,
+    charged: Mapping[str, float],
+    runs: Sequence[Container[str]] | None = None,
+) -> list[float]:
+    """What is charged for the values that each route of a gate has run, and no other gate; of those in `runs` of it."""
+    found = [0.0] * len(gate.routes)
+    for row in rows:
+        for index in _routes_alone(graph.by_name[row.value], gate.name):
+            if runs is None or row.value in runs[index]:
+                found[index] += charged[row.name]
+    return found
+
+
+def _routes_alone(value: Value, gate: str) -> set[int]:
+    """The routes of `gate` for which a value runs; none where another gate can have it run."""
+    if isinstance(value, Route):
+        return {value.index} if value.gate == gate else set()
+    guard = () if isinstance(value, (Input, Output, Zero)) else value.guard or ()
+    if {atom.gate for atom in guard} != {gate}:
+        return set()
+    return {atom.index for atom in guard if atom.index is not None}
+
+
+def _most(graph: RouteGraph, rows: Sequence[Row], charged: Mapping[str, float]) -> float:
+    """Everything open; of a gate that opens one route only its dearest."""
+    total = sum(charged[row.name] for row in rows)
+    for gate in _choosy(graph):
+        alone = sum(charged[row.name] for row in rows if _routes_alone(graph.by_name[row.value], gate.name))
+        total -= alone - max(_by_route(graph, rows, gate, charged))
+    return total

@@ -1,0 +1,37 @@
+"""What an image can cost at least and at most."""
+
+from __future__ import annotations
+
+import torch
+
+import routespace as rs
+from routespace.graph.bounds import bounds
+
+ONE_OF_TWO = """space s {
+  input image: 3
+  gate g per image { body mean | conv(1, routes, bias); activation argmax }
+  node {
+    x = image | conv(3, 8, stride = 4)
+    r = g(x)
+    h = x | conv(3)
+    y = sum by r { big: h | conv(5); small: h | conv(1) }
+    z = sum by r { big: x | conv(1); small: x | conv(3) | conv(3) }
+  }
+  output o = y + z
+}"""
+
+
+def test_a_shared_gate_that_opens_one_route_opens_it_in_all_choices() -> None:
+    """By hand: the stem, the gate and h run for all; `big` and `small` have their own on 16x16 positions."""
+    area = 16 * 16
+    both = area * 9 * 3 * 8 + 16 + area * 9 * 8 * 8
+    big = area * (25 + 1) * 8 * 8
+    small = area * (1 + 9 + 9) * 8 * 8
+    graph = rs.build(rs.loads(ONE_OF_TWO))
+    found = bounds(graph, (64, 64))
+    assert (found.least, found.most) == (both + small, both + big)
+    module = rs.compile(graph).eval()
+    images = torch.randn(32, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        hard = module(images).routing.cost.hard
+    assert set(hard.tolist()) == {found.least, found.most}
