@@ -174,7 +174,7 @@ def _joined(outcome: Outcome, served: Outcome, places: list[int]) -> Outcome:
         put_each(before.weights, after.weights),
         put_each(before.logits, after.logits),
         {node: put(reached, after.reached[node]) for node, reached in before.reached.items()},
-        view(before.cost.convention),
+        lambda: view(before.cost.convention),
         lambda: put_each(before.margins(), after.margins()),
     )
     if isinstance(outcome.output, dict):

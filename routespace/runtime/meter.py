@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import torch
@@ -124,23 +124,26 @@ class Meter(nn.Module):
         ran: Tensor | None,
         only_needed: bool,
         convention: str,
+        training: bool,
     ) -> Cost:
-        """Cost by `convention`. `ran` (N, units) is what was executed; without it the form ran all, or all needed."""
+        """Cost by `convention` of a call that was made in `training` or in inference. `ran` (N, units) is what was
+        executed; without it the form ran all, or all needed."""
         device = frame.images.device
         prices = self.prices(frame.size, convention, device)
         above = prices.convention.open_above
+        spread = partial(self._spread, frame, decisions, present, prices, training)
         soft = [decision.weights for decision in decisions]
-        weights = self._spread(frame, decisions, present, soft, prices)
+        weights = spread(soft)
         opened = [
             decision.open & ~(decision.weights <= above) if above > 0 else decision.open for decision in decisions
         ]
-        needed = self._spread(frame, decisions, present, opened, prices).detach()
+        needed = spread(opened).detach()
         charged = torch.where(prices.always, 1.0, needed)
         if ran is not None:
             done = ran
         elif only_needed:
             exact = [decision.open for decision in decisions]
-            done = self._spread(frame, decisions, present, exact, prices, whole=True)
+            done = spread(exact, whole=True)
         else:
             done = torch.ones(frame.batch, len(self.units), dtype=torch.float64, device=device)
             for place, unit in enumerate(self.units):
@@ -173,8 +176,9 @@ class Meter(nn.Module):
         frame: Frame,
         decisions: Sequence[Decision],
         present: Sequence[Tensor | None],
-        by_route: Sequence[Tensor],
         prices: Prices,
+        training: bool,
+        by_route: Sequence[Tensor],
         whole: bool = False,
     ) -> Tensor:
         """Weight of every unit for every image, (N, units) float64; `whole` maps of those that are decided per position
@@ -194,14 +198,14 @@ class Meter(nn.Module):
             return table[:, :0]
         spread = table[:, self.columns].amax(-1)
         if self.mapped:
-            spread = spread.index_copy(1, self.places, self._shares(by_route, prices, whole))
+            spread = spread.index_copy(1, self.places, self._shares(by_route, prices, training, whole))
         held = [mask for mask in present if mask is not None]
         if not held:
             return spread
         masks = torch.stack([one[:, 0] if mask is None else mask.to(torch.float64) for mask in (*present, None)], 1)
         return spread * masks[:, self.watched]
 
-    def _shares(self, by_route: Sequence[Tensor], prices: Prices, whole: bool) -> Tensor:
+    def _shares(self, by_route: Sequence[Tensor], prices: Prices, training: bool, whole: bool) -> Tensor:
         """How much of each unit that is decided per position is used, (N, such units) float64: the gate's map, grown
         by what the ops behind the unit demand, summed, over the positions there are."""
         known: dict[tuple[object, ...], Tensor] = {}
@@ -219,7 +223,7 @@ class Meter(nn.Module):
             if key not in known:
                 weights = by_route[gate][:, index].to(torch.float64)
                 grown_ = grown(
-                    weights.detach() if detached else weights, after, self.training, prices.convention.local_norms
+                    weights.detach() if detached else weights, after, training, prices.convention.local_norms
                 )
                 known[key] = grown_.flatten(1).sum(1)
             found.append(known[key] / prices.positions[place])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from routespace.runtime.dense import Decision
 from routespace.runtime.errors import GateError
 from routespace.runtime.frame import Frame
 from routespace.runtime.meter import Meter
+from routespace.runtime.modes import as_now
 from routespace.runtime.result import ByRoute, Cost, Outcome, Routing
 
 
@@ -44,10 +45,13 @@ class Report(nn.Module):
         decisions: tuple[Decision, ...] = parts[len(self.keys) : len(self.keys) + len(self.gates)]
         streams = parts[len(parts) - self.watched :] if self.watched else ()
         present = [self.presence(frame, stream) for stream in streams]
-        ran = self.meter.ran(frame) if self.tally == "trace" else None
+        ran = cache(partial(self.meter.ran, frame)) if self.tally == "trace" else None
+        training, as_then = self.training, as_now()
 
         def view(convention: str) -> Cost:
-            cost = self.meter.cost(frame, decisions, present, ran, self.tally == "needed", convention)
+            with as_then():
+                done = None if ran is None else ran()
+                cost = self.meter.cost(frame, decisions, present, done, self.tally == "needed", convention, training)
             cost.view = view
             return cost
 
@@ -56,7 +60,7 @@ class Report(nn.Module):
         for (node, routes), decision in zip(self.gates, decisions, strict=True):
             consulted.setdefault(node, {}).update(dict.fromkeys(routes, decision.reached))
         far = partial(self._margins, decisions)
-        routing = Routing(weights, logits, reached, view(self.meter.convention), far, consulted)
+        routing = Routing(weights, logits, reached, partial(view, self.meter.convention), far, consulted)
         if self.debug:
             bad = routing.nan_gates()
             if bad:

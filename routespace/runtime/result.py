@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -49,9 +50,14 @@ class Routing:
     weights: ByRoute
     logits: ByRoute
     reached: dict[str, Tensor]
-    cost: Cost
+    cost_of: Callable[[], Cost] = field(repr=False)
     margin_of: Callable[[], ByRoute] | None = field(default=None, repr=False)
     consulted: ByRoute | None = field(default=None, repr=False)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """Work per image by the declared convention, worked out when it is first asked for."""
+        return self.cost_of()
 
     def margins(self) -> ByRoute:
         """Distance of each decision from flipping, in logits, (N,) by node and route; inf where it cannot flip."""
@@ -109,9 +115,8 @@ def _frozen(size: Any) -> Any:
 def _unflatten(parts: Iterable[Any], context: Any) -> Outcome:
     convention, size = context
     output, weights, logits, reached, expected, hard, executed = parts
-    return Outcome(
-        output, Routing(weights, logits, reached, Cost(expected, hard, executed, str(convention))), _frozen(size)
-    )
+    cost = Cost(expected, hard, executed, str(convention))
+    return Outcome(output, Routing(weights, logits, reached, lambda: cost), _frozen(size))
 
 
 pytree.register_pytree_node(

@@ -36,7 +36,7 @@ def _costs(kind: str) -> Bend:
         cost = outcome.routing.cost.under("macs")
         changed = replace(cost, **{kind: getattr(cost, kind) * 3 + 1})
         changed.view = lambda convention: changed
-        return replace(outcome, routing=replace(outcome.routing, cost=changed))
+        return replace(outcome, routing=replace(outcome.routing, cost_of=lambda: changed))
 
     return bend
 

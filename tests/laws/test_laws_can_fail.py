@@ -59,7 +59,7 @@ def _costs(**change: Callable[[Any], torch.Tensor]) -> Bend:
         cost = outcome.routing.cost
         changed = replace(cost.under("macs"), **{kind: turn(cost.under("macs")) for kind, turn in change.items()})
         changed.view = lambda convention: changed
-        return replace(outcome, routing=replace(outcome.routing, cost=changed))
+        return replace(outcome, routing=replace(outcome.routing, cost_of=lambda: changed))
 
     return bend
 
