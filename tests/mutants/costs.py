@@ -48,8 +48,8 @@ COSTS = (
     Mutant(
         "maps told as needed though run whole",
         _M,
-        "exact, prices, whole=True)",
-        "exact, prices)",
+        "spread(exact, whole=True)",
+        "spread(exact)",
     ),
     Mutant(
         "cost of maps not grown",
