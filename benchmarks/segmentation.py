@@ -134,8 +134,8 @@ def main() -> None:
     image = torch.randn(1, 3, height, width)
     settings = {
         "all open": dealt(nodes, 1.0, 0),
-        "half of the nodes open": dealt(nodes, 0.52, 4),
-        "half of the routes open": dealt(nodes, 0.5, 1, by="route"),
+        "half of the work, by nodes": dealt(nodes, 0.45, 1),
+        "half of the work, by routes": dealt(nodes, 0.35, 4, by="route"),
         "all closed": dealt(nodes, 0.0, 0),
     }
     modules = {}

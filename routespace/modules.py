@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from routespace.graph.ir import Chain, Leaf, Op
+from routespace.runtime.outside import Outside, mark
 from routespace.runtime.tree import BesideOp, ChainOp
 from routespace.space.registry import MERGES, OPS
 
@@ -17,7 +18,11 @@ def op_module(op: Op) -> tuple[nn.Module, bool]:
     """The torch module of an op tree, and whether it is called with the sizes of the frame."""
     if isinstance(op, Leaf):
         entry = OPS[op.entry]
-        return factory(entry.factory)(op.channels, **dict(op.args)), entry.targets
+        module = factory(entry.factory)(op.channels, **dict(op.args))
+        if entry.outside:
+            window = None if entry.opaque or entry.window is None else entry.window(dict(op.args))
+            mark(module, Outside(window, entry.keeps_size and not entry.opaque))
+        return module, entry.targets
     parts = [op_module(part) for part in op.parts]
     modules, targets = [module for module, _ in parts], [flag for _, flag in parts]
     if isinstance(op, Chain):

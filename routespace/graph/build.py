@@ -28,8 +28,10 @@ def build(space: Space, findings: Findings | None = None) -> RouteGraph:
     """The graph of `space`.
 
     Everything wrong with the space is added to `findings`; with errors, or without `findings` given, they are raised
-    as `RouteError`.
+    as `RouteError`. `TypeError` for what is no `Space`.
     """
+    if not isinstance(space, Space):
+        raise TypeError(f"a space is built, not a {type(space).__name__}; `load(path)` and `loads(text)` read one")
     found = findings if findings is not None else Findings({source.path: source for source in space.sources})
     with collector_paused():
         try:

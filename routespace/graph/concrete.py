@@ -127,6 +127,14 @@ class Concrete:
                 others=[(draft.span, "used here")],
             )
         name, args = self._activation(clauses["activation"].value, draft.env)
+        if not ACTIVATIONS[name].closes:
+            self.findings.add(
+                "RS911",
+                f"`{name}` never gives 0: nothing that this gate decides is ever skipped",
+                clauses["activation"].span,
+                help=f"one that closes is {', '.join(one for one in ACTIVATIONS if ACTIVATIONS[one].closes)}",
+                severity="warning",
+            )
         value = Gate(
             draft.name,
             draft.node,
@@ -263,6 +271,14 @@ class Concrete:
                     "nothing before this norm can be skipped: its statistics run over all positions",
                     leaf.span,
                     help="write `stats = active` to count the positions that are computed",
+                    severity="warning",
+                )
+            elif OPS[leaf.entry].outside and (OPS[leaf.entry].window is None or OPS[leaf.entry].opaque):
+                self.findings.add(
+                    "RS910",
+                    f"nothing before `{leaf.entry}` can be skipped: which positions it reads is not known",
+                    leaf.span,
+                    help="register the op with `window`, its kernel, stride, dilation and padding",
                     severity="warning",
                 )
 

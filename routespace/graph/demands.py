@@ -11,6 +11,7 @@ from routespace.space.demand import Between, Branches, Demand, Everything, Size,
 from routespace.space.registry import OPS, ByMode
 
 Demands = tuple[Demand, ...]
+_POINT = (1, 1, 1, 0)
 
 
 def demands(op: Op, entering: Sequence[Size], after: Demands = ()) -> Iterator[tuple[Leaf, Demands]]:
@@ -30,6 +31,17 @@ def demands(op: Op, entering: Sequence[Size], after: Demands = ()) -> Iterator[t
     else:
         for part, sizes in _split(op, entering):
             yield from demands(part, sizes, after)
+
+
+def is_opaque(op: Op) -> bool:
+    """Whether some leaf does not tell which positions it reads, so that all of `op` runs where any position is open."""
+    return any(OPS[leaf.entry].opaque for leaf in leaves(op))
+
+
+def runs_whole(leaf: Leaf) -> bool:
+    """Whether a leaf makes whole maps whatever is wanted: an op from outside that reads more than one position."""
+    entry = OPS[leaf.entry]
+    return entry.outside and (entry.window is None or entry.window(dict(leaf.args)) != _POINT)
 
 
 def through(op: Op, entering: Sequence[Size]) -> Demands:
@@ -66,4 +78,4 @@ def _own(leaf: Leaf, size: Size) -> Demands:
     if rule is None:
         return (Everything(size),)
     window = rule(args)
-    return () if window == (1, 1, 1, 0) else (Window(*window, size),)
+    return () if window == _POINT else (Window(*window, size),)

@@ -7,7 +7,21 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias, TypeGuard, cast
 
 from routespace.diagnostics import Span
-from routespace.graph.ir import Apply, Chain, Gate, Input, Leaf, Merge, Op, Output, Route, RouteGraph, Zero
+from routespace.graph.fault import Fault
+from routespace.graph.ir import (
+    Apply,
+    Chain,
+    Gate,
+    Input,
+    Leaf,
+    Merge,
+    Op,
+    Output,
+    Route,
+    RouteGraph,
+    Zero,
+    is_per_position,
+)
 from routespace.graph.ops import IMAGE_STRIDE, check_merge, leaf_shape, size_at
 from routespace.space.registry import MERGES, OPS
 from routespace.space.shape import NO_COST, Cost, Shape, Stride
@@ -18,11 +32,15 @@ Sizes: TypeAlias = "Size | tuple[tuple[str, Size], ...]"
 
 
 class LeafCost(NamedTuple):
-    """Work of one leaf of an op on one image, the positions of its result, and the size of what it reads."""
+    """Work of one leaf of an op on one image, and the sizes of what it reads and of what it makes."""
 
     cost: Cost
-    positions: int
     entering: Size
+    leaving: Size
+
+    @property
+    def positions(self) -> int:
+        return self.leaving[0] * self.leaving[1]
 
 
 @dataclass(frozen=True)
@@ -93,6 +111,8 @@ class _Inference:
                     shape, leaves = self.op(value.body, (self.shapes[value.args[0]],))
                 case Route():
                     shape, leaves = self.op(value.op, (self.shapes[value.source],))
+                    if is_per_position(self.graph, value) and not self.padded:
+                        self._fits(value, shape)
                 case Output():
                     shape = self.shapes[value.args[0]]
             self.shapes[value.name] = shape
@@ -101,6 +121,17 @@ class _Inference:
                 self.sizes.setdefault(shape.stride, (shape.height, shape.width))
         costs = {name: sum((leaf.cost for leaf in leaves), NO_COST) for name, leaves in leaf_costs.items()}
         return Inferred(self.shapes, costs, leaf_costs, self.sizes)
+
+    def _fits(self, route: Route, shape: Shape) -> None:
+        """A gate per position decides at every position of what it gates, at any size of the image."""
+        decides = self.shapes[route.gate]
+        if (decides.height, decides.width) != (shape.height, shape.width):
+            raise Fault(
+                "RS406",
+                f"its gate decides at {decides.height}x{decides.width} positions of `{route.name}`, "
+                f"which has {shape.height}x{shape.width}",
+                route.span,
+            )
 
     def _span(self, name: str) -> Span | None:
         return self.graph.by_name[name].span
@@ -119,7 +150,7 @@ class _Inference:
             counted = _padded(op) if self.padded else op
             shape = leaf_shape(counted, inputs, self.sizes)
             cost = OPS[op.entry].cost(dict(counted.args), inputs, shape)
-            return shape, (LeafCost(cost, shape.positions, (inputs[0].height, inputs[0].width)),)
+            return shape, (LeafCost(cost, (inputs[0].height, inputs[0].width), (shape.height, shape.width)),)
         leaves: tuple[LeafCost, ...] = ()
         if isinstance(op, Chain):
             (shape,) = inputs

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from routespace.graph.demands import demands
+from routespace.graph.demands import demands, is_opaque, runs_whole
 from routespace.graph.infer import Inferred, Sizes, image_size, infer
 from routespace.graph.ir import Apply, Gate, Merge, Output, Route, RouteGraph, Value, is_per_position
 from routespace.graph.passes.guard import guard
 from routespace.space.conventions import Convention
-from routespace.space.demand import Demand
-from routespace.space.shape import NO_COST, Cost
+from routespace.space.demand import Demand, Everything
+from routespace.space.shape import NO_COST, Cost, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,13 @@ def _leaf_rows(whole: Row, route: Route, true: Inferred, padded: Inferred, squar
     """A row for each op of a route that is decided per position."""
     costs = [found.leaf_costs[route.name] for found in (true, padded, squared)]
     entering = [one.entering for one in costs[0]]
-    for place, (leaf, after) in enumerate(demands(route.op, entering)):
+    last: tuple[Demand, ...] = (Everything(_size(true.shapes[route.name])),) if is_opaque(route.op) else ()
+    for place, (leaf, after) in enumerate(demands(route.op, entering, last)):
         own, wide, square = (found[place].cost for found in costs)
         if own == NO_COST:
             continue
+        if runs_whole(leaf):
+            after = (Everything(costs[0][place].leaving), *after)
         yield replace(
             whole,
             name=f"{route.name}:{place}",
@@ -107,6 +110,10 @@ def _leaf_rows(whole: Row, route: Route, true: Inferred, padded: Inferred, squar
             positions=costs[0][place].positions,
             entry_of=leaf.entry,
         )
+
+
+def _size(shape: Shape) -> tuple[int, int]:
+    return shape.height, shape.width
 
 
 def price(row: Row, convention: Convention) -> Price:

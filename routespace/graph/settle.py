@@ -16,7 +16,8 @@ def settle(streams: Streams, findings: Findings, unread: bool = False) -> list[D
     """
     _rename(streams)
     order = _sorted(streams)
-    exists = _existing(streams, order, findings)
+    asked = _live(streams.drafts, set(streams.drafts), unread)
+    exists = _existing(streams, order, asked, findings)
     live = _live(streams.drafts, exists, unread)
     _warn_unread(streams, exists, live, findings)
     return [streams.drafts[name] for name in order if name in live]
@@ -82,7 +83,8 @@ def _circle(streams: Streams, chain: list[str], read: str) -> Fault:
     )
 
 
-def _existing(streams: Streams, order: list[str], findings: Findings) -> set[str]:
+def _existing(streams: Streams, order: list[str], asked: set[str], findings: Findings) -> set[str]:
+    """Drafts whose streams exist; of those that do not, what is `asked` for by some output is reported."""
     exists: set[str] = set()
     for name in order:
         draft = streams.drafts[name]
@@ -99,7 +101,7 @@ def _existing(streams: Streams, order: list[str], findings: Findings) -> set[str
             exists.add(name)
         elif draft.kind == "output":
             findings.add("RS507", f"output `{draft.key}` reads nothing: its stream never exists", draft.span)
-        elif draft.kind == "gate":
+        elif draft.kind == "gate" and name in asked:
             findings.add(
                 "RS506",
                 f"node `{draft.node}` can never be reached: nothing arrives at its gate",
@@ -116,7 +118,7 @@ def _live(drafts: dict[str, Draft], exists: set[str], unread: bool) -> set[str]:
     live = set(waiting)
     while waiting:
         for read in drafts[waiting.pop()].reads:
-            if read not in live:
+            if read and read not in live:
                 live.add(read)
                 waiting.append(read)
     return live

@@ -1,8 +1,9 @@
 """Checkpoints of "Fine-Grained Dynamic Head for Object Detection" (Song et al., NeurIPS 2020), for modules compiled
-from `examples/dynamic_head.route`."""
+from `examples/dynamic_head.route` and `examples/fcos_dynamic_head.route`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from torch import Tensor, nn
@@ -10,37 +11,60 @@ from torch import Tensor, nn
 from routespace.compiler import graph_of
 from routespace.graph.ir import Apply, Gate, Route, RouteGraph
 from routespace.runtime.weights import load_strictly
-from routespace.targets import shared_target
+from routespace.targets import shared_target, targets_of
 
 _AFFINE: tuple[str, ...] = ("weight", "bias")
 _SENT = ("coarser", "finer")
 _LEARNED = {"s.1": "scale_weight", "s.2": "output_weight"}
+_IN_TOWER = re.compile(r"shared\.(?:(class|box)\.)?layer(\d+)\.(.+)")
+_TOWERS = {"class": "cls_subnet.", "box": "bbox_subnet.", None: ""}
+_PREDICTORS = {
+    "shared.outputs.logits": "cls_score",
+    "shared.sides": "bbox_pred",
+    "shared.outputs.centerness": "centerness",
+}
+_SCALE = re.compile(r"outputs\.boxes\.place(\d+)")
 
 
 def load_dynamic_head(module: nn.Module, state_dict: Mapping[str, Tensor], tower: str | None = None) -> None:
-    """Load one tower of an official head into a module compiled from `dynamic_head.route`, in any form.
+    """Load an official head into a module compiled from `fcos_dynamic_head.route`, or one tower of it into a module
+    compiled from `dynamic_head.route`, in any form.
 
-    `tower` names it in a checkpoint of the whole detector ("cls_subnet", "bbox_subnet"), of which nothing else is
-    looked at; without it `state_dict` is that of the tower by itself. Raises `WeightsError` listing the official names
-    that are missing, extra or mis-shaped; nothing has been loaded then.
+    A whole head is looked for below `head.` in the checkpoint of a detector. `tower` names a tower there
+    ("cls_subnet", "bbox_subnet"); without it `state_dict` is that of the tower by itself. Nothing else of the
+    checkpoint is looked at. Raises `WeightsError` listing the official names that are missing, extra or mis-shaped;
+    nothing has been loaded then.
     """
-    prefix = f"head.{tower}." if tower else ""
-    official = {ours: f"{prefix}{name}" for ours, name in dynamic_head_names(graph_of(module))}
+    names = list(dynamic_head_names(graph_of(module)))
+    whole = any(name.startswith(_TOWERS["class"]) for _, name in names)
+    if whole and tower:
+        raise ValueError(f"the module is a whole head; it is not loaded from the tower `{tower}` alone")
+    prefix = f"head.{tower}." if tower else "head." if whole else ""
+    official = {ours: f"{prefix}{name}" for ours, name in names}
     own = {name: ours for ours, name in official.items()}
     given = {own.get(name, name): tensor for name, tensor in state_dict.items() if name.startswith(prefix)}
     load_strictly(module, given, official)
 
 
 def dynamic_head_names(graph: RouteGraph) -> Iterator[tuple[str, str]]:
-    """Pairs of (name in the compiled module, name in the official tower) for every parameter."""
+    """Pairs of (name in the compiled module, official name) for every parameter: the name behind `head.` for a whole
+    head, behind that of the tower for a tower."""
     seen: set[str] = set()
+    targets = targets_of(graph)
     for value in graph.values:
-        if not isinstance(value, (Apply, Gate, Route)) or not value.weights or value.weights in seen:
+        if not isinstance(value, (Apply, Gate, Route)) or (value.weights and value.weights in seen):
             continue
         seen.add(value.weights)
-        _, layer, *stream = value.weights.split(".")
-        at = int(layer.removeprefix("layer"))
-        yield from _entries(shared_target(value.weights), ".".join(stream), at)
+        inside, scale = _IN_TOWER.fullmatch(value.weights), _SCALE.fullmatch(value.name)
+        if inside is not None:
+            tower, layer, stream = inside.groups()
+            for own, name in _entries(shared_target(value.weights), stream, int(layer)):
+                yield own, f"{_TOWERS[tower]}{name}"
+        elif value.weights in _PREDICTORS:
+            for entry in _AFFINE:
+                yield f"{shared_target(value.weights)}.op.0.{entry}", f"{_PREDICTORS[value.weights]}.{entry}"
+        elif scale is not None:
+            yield f"{targets[value.name]}.op.weight", f"scales.{scale[1]}.scale"
 
 
 def _entries(own: str, stream: str, layer: int) -> Iterator[tuple[str, str]]:

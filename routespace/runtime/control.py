@@ -99,7 +99,11 @@ def _force(
         wanted = 1.0 if wanted == "open" else 0.0
     if isinstance(wanted, (int, float)):
         wanted = dict.fromkeys(routes, float(wanted))
-    for route in wanted:
+    if not isinstance(wanted, Mapping):
+        raise GateError(f"`{node}` is forced to a mapping of weights by route, not to a {type(wanted).__name__}")
+    for route, weight in wanted.items():
+        if not isinstance(weight, (int, float, Tensor)):
+            raise GateError(f"`{route}` of `{node}` is forced to a number or a tensor, not to {weight!r}")
         if route not in routes:
             hint = did_you_mean(route, routes)
             raise GateError(f"node `{node}` has no route `{route}`{f'; {hint}' if hint else ''}")

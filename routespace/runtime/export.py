@@ -21,13 +21,21 @@ from routespace.runtime.tree import every, run
 tally = "needed"
 presence = dense.presence
 
-Source = dense.Source
 Sink = dense.Sink
 Merge = dense.Merge
 
 
+class Source(dense.Source):
+    """The input called `name`, in inference."""
+
+    def forward(self, frame: Frame) -> Flow:
+        if self.training:
+            raise RuntimeError("the export form is for inference: call `eval()` on it, and train the dense form")
+        return super().forward(frame)
+
+
 class AffineNorm(BatchNorm):
-    """Batch norm in inference, written as the affine map it is (training is refused by the form)."""
+    """Batch norm in inference, written as the affine map it is."""
 
     def forward(self, x: Tensor) -> Tensor:
         scale, shift = scale_and_shift(self)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from routespace.runtime.centre import near_means
 from routespace.space.registry import ByMode
 from routespace.space.shape import Stride
 
@@ -103,8 +104,9 @@ def batchnorm(inputs: tuple[int, ...], eps: float, momentum: float, stats: str) 
 class GroupNorm(nn.GroupNorm):
     """Group normalisation; a single value has variance 0.
 
-    Inputs that need no gradient are laid out contiguously where a backward pass may follow: torch's CPU kernel for
-    channels-last ones writes the input's gradient without having been asked for it and crashes.
+    Torch's CPU kernel for channels-last maps takes means and squares in one pass, which loses what deviates little
+    from a large mean: it is given maps that were moved near zero. Inputs are laid out contiguously where a backward
+    pass may follow, which that kernel gets wrong where the input needs no gradient.
     """
 
     def __init__(self, groups: int, channels: int, eps: float, stats: str | ByMode = "all") -> None:
@@ -117,7 +119,10 @@ class GroupNorm(nn.GroupNorm):
         return str(self.by_mode.training if self.training else self.by_mode.inference)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.contiguous() if torch.is_grad_enabled() and not x.requires_grad else x
+        if torch.is_grad_enabled():
+            x = x.contiguous()
+        elif x.dim() == 4 and not x.is_contiguous():
+            x = x - near_means(x, self.num_groups)
         return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 

@@ -18,15 +18,15 @@ from routespace.runtime.dense import Decision, Flow, both, needed
 from routespace.runtime.frame import Frame
 from routespace.runtime.layers import MaxPool, Mean, ResizeBy, ResizeTo, Sizes
 from routespace.runtime.leaves import GateLeaf, RouteParts
+from routespace.runtime.outside import outside_of
 from routespace.runtime.positions import reference_where
 from routespace.runtime.positions.geometry import POINTWISE, leaves
 from routespace.runtime.tree import run
 
 
 def is_skippable(op: nn.Module) -> bool:
-    """Whether what every leaf of `op` demands of its input is known here. Of other ops, registered from outside, whole
-    maps are made and selected."""
-    return all(isinstance(leaf, _KNOWN) for leaf in leaves(op))
+    """Whether what every leaf of `op` demands of its input is known. Of other ops whole maps are made and selected."""
+    return all(outside.known if (outside := outside_of(leaf)) else isinstance(leaf, _KNOWN) for leaf in leaves(op))
 
 
 _KNOWN = (nn.Conv2d, MaxPool, nn.AvgPool2d, nn.GroupNorm, Mean, ResizeTo, ResizeBy, *POINTWISE)

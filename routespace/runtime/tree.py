@@ -41,6 +41,12 @@ def every(op: nn.Module) -> Iterator[nn.Module]:
         yield from every(part)
 
 
+def weights_of(op: nn.Module) -> Iterator[nn.Parameter]:
+    """The parameters that an op runs with, those lent to it included."""
+    for part in every(op):
+        yield from part.parameters(recurse=False)
+
+
 def borrow(op: nn.Module, owner: nn.Module) -> None:
     """Let `op` use the leaves with weights of `owner`, an op of the same make, instead of its own."""
     assert isinstance(op, Tree) and isinstance(owner, Tree)

@@ -10,10 +10,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
+from routespace.diagnostics import did_you_mean
 from routespace.space.shape import Cost, Shape
 
 ArgKind: TypeAlias = Literal["integer", "number", "flag", "scale", "word"]
 Args: TypeAlias = Mapping[str, Any]
+
+
+class UnknownName(KeyError):
+    """A name that is not registered."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class BadArgument(ValueError):
@@ -74,6 +82,22 @@ class OpEntry:
     identity: bool = False
     params: Callable[[Args, tuple[int, ...]], int] | None = _no_params
     same_in_training: bool = True
+
+    @property
+    def outside(self) -> bool:
+        """Whether it was registered from outside, so that its module may be anything."""
+        return callable(self.factory)
+
+    @property
+    def keeps_size(self) -> bool:
+        """Whether its result surely has the size of its input."""
+        return self.shape is _same_shape
+
+    @property
+    def opaque(self) -> bool:
+        """Whether nothing is known of the positions it reads, so that what it is part of is computed whole."""
+        known = self.window is not None or self.keeps_size
+        return self.outside and (self.targets or self.statistics is not None or not known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +167,12 @@ class Registry(Generic[Entry]):
         return self._entries.get(name)
 
     def __getitem__(self, name: str) -> Entry:
-        return self._entries[name]
+        """The entry of a name; `UnknownName` where there is none."""
+        try:
+            return self._entries[name]
+        except KeyError:
+            hint = did_you_mean(name, self._entries) or f"there are {', '.join(self._entries)}"
+            raise UnknownName(f"there is no {self.kind} `{name}`; {hint}") from None
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries

@@ -69,13 +69,24 @@ ENTRIES = (
     ),
     Entry(
         "RS910",
-        "norm that makes skipping impossible",
+        "op that makes skipping impossible",
         "The statistics of a norm behind a gate `per position` run over all positions, so what stands before it is\n"
         "computed everywhere. `stats = active` counts the positions that are computed anyway; `stats = active in\n"
-        "inference, stats = all in training` is what released code does.",
+        "inference, stats = all in training` is what released code does. An op registered from Python that does not\n"
+        "tell its `window` is taken to read all positions too.",
         space_of(
             MAP_GATE + "  node {\n    x = image | conv(1, 8)\n    y = x | g * (conv(3) | groupnorm(2))\n  }\n"
             "  output out = y\n"
+        ),
+    ),
+    Entry(
+        "RS911",
+        "gate that never closes",
+        "The activation of this gate gives every route some weight, however small, so all of them are computed for\n"
+        "every image in the sparse form too. An activation that reaches 0, `relu_tanh` for one, lets it skip.",
+        space_of(
+            "  gate g per image { body mean | conv(1, routes, bias); activation sigmoid }\n"
+            "  node {\n    x = image | conv(1, 8)\n    y = x + g(x) * (x | conv(3))\n  }\n  output out = y\n"
         ),
     ),
 )

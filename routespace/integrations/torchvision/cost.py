@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from torch import nn
 
@@ -12,6 +12,7 @@ from routespace.graph.ir import Input, RouteGraph
 from routespace.integrations.torchvision.fit import PROBE
 from routespace.integrations.torchvision.head import RoutedHead
 from routespace.runtime.result import Cost, Outcome
+from routespace.space.shape import Stride
 
 
 def head_cost(outcomes: Mapping[str, Outcome], convention: str = "macs") -> Cost:
@@ -20,7 +21,7 @@ def head_cost(outcomes: Mapping[str, Outcome], convention: str = "macs") -> Cost
 
 
 def level_costs(head: RoutedHead, outcomes: Mapping[str, Outcome], convention: str = "macs") -> dict[str, Cost]:
-    """The same cost by level of the pyramid, finest first: what runs on maps of the level's stride."""
+    """The same cost by level of the pyramid, finest first."""
     found: dict[str, list[Cost]] = {}
     for name, outcome in outcomes.items():
         levels = levels_of(rs.graph_of(_dense(head, name)))
@@ -31,11 +32,18 @@ def level_costs(head: RoutedHead, outcomes: Mapping[str, Outcome], convention: s
 
 
 def levels_of(graph: RouteGraph) -> dict[str, str]:
-    """The level of every value, by its stride."""
+    """The level of every value by its stride, and by its name where levels have a stride in common."""
     shapes = infer(graph, PROBE).shapes
-    inputs = [value for value in graph.values if isinstance(value, Input)]
-    labels = {shapes[value.name].stride: value.name.partition(".")[2] for value in inputs}
-    return {name: labels[shape.stride] for name, shape in shapes.items() if shape.stride in labels}
+    labels: dict[Stride, list[str]] = {}
+    for value in graph.values:
+        if isinstance(value, Input):
+            labels.setdefault(value.stride, []).append(value.name.partition(".")[2])
+    return {name: _label(name, labels[shape.stride]) for name, shape in shapes.items() if shape.stride in labels}
+
+
+def _label(name: str, labels: Sequence[str]) -> str:
+    named = [label for label in labels if label in name.split(".")]
+    return named[0] if len(named) == 1 else " and ".join(labels)
 
 
 def _dense(head: RoutedHead, name: str) -> nn.Module:

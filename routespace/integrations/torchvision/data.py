@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torchvision.datasets import CocoDetection
 from torchvision.transforms.functional import pil_to_tensor
@@ -84,22 +84,54 @@ def without_crowds(target: Target) -> Target:
     return {name: target[name][single] for name in ("boxes", "labels")}
 
 
+def check_set(detector: nn.Module, images: CocoBoxes) -> None:
+    """Raise `RouteError` where `detector` cannot learn from `images`: RS956 for no images, RS955 for more classes than
+    it tells apart."""
+    if not len(images):
+        raise fault("RS956", "the set has no images")
+    head: Any = getattr(detector.head, "inner", detector.head)
+    known, wanted = head.classification_head.num_classes, len(images.classes)
+    if wanted > known:
+        message = f"the set has {wanted} classes, the ground included; the detector tells {known} apart"
+        raise fault("RS955", message, help=f"make the detector with `num_classes={wanted}`")
+
+
 def check_annotations(path: Path, found: dict[str, Any]) -> None:
     """Raise `RouteError` RS956 where what `path` holds is not a whole set of annotations of boxes."""
-    for name, wanted in (("images", ("id", "file_name")), ("categories", ("id", "name")), ("annotations", ("id",))):
-        if name not in found:
-            raise _unfit(path, f"it has no `{name}`")
-        for one in found[name]:
-            missing = [entry for entry in wanted if entry not in one]
-            if missing:
-                raise _unfit(path, f"one of its {name} has no `{missing[0]}`")
+    for name, wanted in (("images", {"id": int, "file_name": str}), ("categories", {"id": int, "name": str})):
+        _check_entries(path, found, name, wanted)
+    _check_entries(path, found, "annotations", {"id": int, "image_id": int, "category_id": int})
     images, categories = ({one["id"] for one in found[name]} for name in ("images", "categories"))
     for one in found["annotations"]:
-        if one.get("image_id") not in images or one.get("category_id") not in categories:
+        if one["image_id"] not in images or one["category_id"] not in categories:
             raise _unfit(path, f"annotation {one['id']} is of an image or a category that is not there")
         box = one.get("bbox")
-        if not isinstance(box, list) or len(box) != 4 or not all(isinstance(side, (int, float)) for side in box):
+        if not isinstance(box, list) or len(box) != 4 or not all(map(_is_length, box)):
             raise _unfit(path, f"annotation {one['id']} has no `bbox` of four numbers")
+        if not _is_length(one.get("area", 0)) or one.get("iscrowd", 0) not in (0, 1):
+            raise _unfit(path, f"annotation {one['id']} has an `area` that is no number, or an `iscrowd` not 0 or 1")
+
+
+def _check_entries(path: Path, found: dict[str, Any], name: str, wanted: dict[str, type]) -> None:
+    """Every entry of a list of `found` has what is wanted, of its type, and an id of its own."""
+    if name not in found:
+        raise _unfit(path, f"it has no `{name}`")
+    ids: set[int] = set()
+    for one in found[name]:
+        for entry, kind in wanted.items():
+            if entry not in one:
+                raise _unfit(path, f"one of its {name} has no `{entry}`")
+            if not isinstance(one[entry], kind) or isinstance(one[entry], bool):
+                words = "a whole number" if kind is int else "a text"
+                raise _unfit(path, f"`{entry}` of one of its {name} is not {words}: {str(one[entry])[:40]}")
+        if one["id"] in ids:
+            raise _unfit(path, f"two of its {name} have the id {one['id']}")
+        ids.add(one["id"])
+
+
+def _is_length(value: object) -> bool:
+    """Whether it is a number that float32 holds."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e30
 
 
 def _unfit(path: Path, why: str) -> Exception:

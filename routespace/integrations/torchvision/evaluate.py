@@ -16,7 +16,7 @@ from torchmetrics.detection import MeanAveragePrecision
 
 from routespace.integrations.evaluate import Latency, latency_of, seconds_of
 from routespace.integrations.torchvision.cost import head_cost
-from routespace.integrations.torchvision.data import CocoBoxes, collate
+from routespace.integrations.torchvision.data import CocoBoxes, check_set, collate
 from routespace.integrations.torchvision.forms import evaluating_in
 from routespace.integrations.torchvision.head import RoutedHead, recording
 from routespace.runtime.modes import evaluating
@@ -44,8 +44,10 @@ def evaluate_detector(
 ) -> Detection:
     """Run `detector` over a set in evaluation mode, with the sparse form of its head, and leave it in the mode it was
     in. Costs are those of the spaces of the head; of torchvision's own head they are the multiply-adds of its towers.
-    Boxes around crowds count neither way. AP is pycocotools', by torchmetrics. `progress` shows a bar.
+    Boxes around crowds count neither way. AP is pycocotools', by torchmetrics. `progress` shows a bar. Raises
+    `RouteError` RS956 for a set without images, RS955 for one of more classes than the detector tells apart.
     """
+    check_set(detector, images)
     metric = MeanAveragePrecision(backend="pycocotools")
     metric.warn_on_many_detections = False
     costs: dict[str, list[float]] = {"expected": [], "hard": [], "executed": []}
@@ -80,6 +82,8 @@ def evaluate_detector(
 def measure_head(detector: nn.Module, images: Sequence[Tensor], *, rounds: int = 3) -> dict[str, Latency]:
     """Seconds of the head alone on the maps of each image (3, H, W), one image at a time, `rounds` times after one pass
     to warm up: its `dense` and its `sparse` form, taking turns; torchvision's own head as `dense` only."""
+    if not images:
+        raise ValueError("a head is timed on at least one image")
     assert isinstance(detector.head, nn.Module)
     forms: tuple[Literal["dense", "sparse"], ...] = (
         ("dense", "sparse") if isinstance(detector.head, RoutedHead) else ("dense",)

@@ -99,10 +99,10 @@ class RoutedHead(nn.Module):
     def compute_loss(
         self, targets: list[dict[str, Tensor]], head_outputs: dict[str, Tensor], *others: Any
     ) -> dict[str, Tensor]:
-        """torchvision's losses, and `budget`."""
+        """torchvision's losses, and `budget` where the head is in training mode."""
         outputs = dict(head_outputs)
-        budget = outputs.pop("budget")
-        return {**self.inner.compute_loss(targets, outputs, *others), "budget": budget}  # type: ignore[operator]
+        budget = {"budget": outputs.pop("budget")} if "budget" in outputs else {}  # none where the head is frozen
+        return {**self.inner.compute_loss(targets, outputs, *others), **budget}  # type: ignore[operator]
 
 
 class TowerHead(RoutedHead):

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from routespace.integrations.torchvision.data import CocoBoxes, Target, collate, without_crowds
+from routespace.integrations.torchvision.data import CocoBoxes, Target, check_set, collate, without_crowds
 from routespace.integrations.torchvision.head import RoutedHead
 
 Losses: TypeAlias = dict[str, float]
@@ -36,9 +36,13 @@ def train_detector(
 
     `lr` rises over `warmup` steps and falls to 0 as half a cosine. The set is gone through in an order that is a
     function of `seed`, anew each time it is used up. Budgets learn how far the run is. Boxes around crowds are not
-    learnt. Raises `RuntimeError` where gradients are no numbers. `progress` shows a bar on a terminal and lines
+    learnt. Raises `RouteError` RS956 for a set without images, RS955 for one of more classes than the detector tells
+    apart, and `RuntimeError` where gradients are no numbers. `progress` shows a bar on a terminal and lines
     elsewhere.
     """
+    if steps < 1 or batch_size < 1:
+        raise ValueError(f"{steps} steps of {batch_size} images are asked for; at least one of one is needed")
+    check_set(detector, images)
     device = next(detector.parameters()).device
     optimizer = torch.optim.AdamW(detector.parameters(), lr, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, steps, warmup))

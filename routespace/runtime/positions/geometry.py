@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from routespace.runtime.layers import Learned, MaxPool, Mean, ResizeBy, ResizeTo, Scale, Sizes, resample
+from routespace.runtime.outside import outside_of
 from routespace.runtime.tree import BesideOp, ChainOp
 
 Size = tuple[int, int]
@@ -58,7 +59,16 @@ class Window(NamedTuple):
 
 
 def window_of(leaf: nn.Module) -> Window | None:
-    """The window of a convolution or a pool; None for other leaves. TypeError for windows that are not read here."""
+    """The window of a convolution or a pool, or that an op from outside declares; None for other leaves.
+
+    TypeError for windows that are not read here.
+    """
+    outside = outside_of(leaf)
+    if outside is not None:
+        if outside.window is None:
+            return None
+        kernel, stride, dilation, padding = outside.window
+        return Window(_pair(kernel), _pair(stride), _pair(padding), _pair(dilation))
     if isinstance(leaf, nn.Conv2d):
         if isinstance(leaf.padding, str) or leaf.padding_mode != "zeros":
             raise TypeError(f"{leaf}: only convolutions with a number of zeros as padding run on positions")
@@ -108,7 +118,8 @@ def size_after(op: nn.Module, size: Size, sizes: Sizes) -> Size:
     window = window_of(op)
     if window is not None:
         return window.size_after(size)
-    if isinstance(op, (nn.GroupNorm, *POINTWISE)):
+    outside = outside_of(op)
+    if outside.keeps if outside is not None else isinstance(op, (nn.GroupNorm, *POINTWISE)):
         return size
     if isinstance(op, Mean):
         return 1, 1
@@ -120,15 +131,18 @@ def size_after(op: nn.Module, size: Size, sizes: Sizes) -> Size:
     raise TypeError(f"{type(op).__name__} declares no demand: it cannot run on positions")
 
 
-def channels_after(op: nn.Module, channels: int) -> int:
-    """Channels of the output of an op on a map of `channels`."""
+def none_of(op: nn.Module, x: Tensor, sizes: Sizes) -> Tensor:
+    """What an op makes of a batch x (0, C, H, W) of no maps; only ops from outside are called for it."""
     if isinstance(op, ChainOp):
         for part in op.parts():
-            channels = channels_after(part, channels)
-        return channels
+            x = none_of(part, x, sizes)
+        return x
     if isinstance(op, BesideOp):
-        return op.merger([torch.empty(0, channels_after(part, channels)) for part in op.parts()]).shape[1]
-    return op.out_channels if isinstance(op, nn.Conv2d) else channels
+        return op.merger([none_of(part, x, sizes) for part in op.parts()])
+    if outside_of(op) is not None:
+        return op(x)  # type: ignore[no-any-return]
+    channels = op.out_channels if isinstance(op, nn.Conv2d) else x.shape[1]
+    return x.new_empty(0, channels, *size_after(op, (x.shape[2], x.shape[3]), sizes))
 
 
 def grow(leaf: nn.Module, mask: Tensor, size: Size) -> Tensor:
@@ -140,10 +154,12 @@ def grow(leaf: nn.Module, mask: Tensor, size: Size) -> Tensor:
     window = window_of(leaf)
     if window is not None:
         return window.grow(mask, size)
+    if outside_of(leaf) is not None:
+        return _everywhere(mask, size)
     if isinstance(leaf, nn.BatchNorm2d) and leaf.training and statistics(leaf) == "all":
         return torch.ones_like(mask)
     if isinstance(leaf, Mean) or (isinstance(leaf, nn.GroupNorm) and statistics(leaf) == "all"):
-        return mask.flatten(1).any(1).view(-1, 1, 1, 1).expand(-1, 1, *size)
+        return _everywhere(mask, size)
     if isinstance(leaf, (ResizeTo, ResizeBy)):
         factor = leaf.factor if isinstance(leaf, ResizeBy) else None
         made = (mask.shape[2], mask.shape[3])
@@ -151,6 +167,11 @@ def grow(leaf: nn.Module, mask: Tensor, size: Size) -> Tensor:
         mask = (mask[..., None, :] & rows[..., None]).any(2)
         return (mask[..., None] & columns).any(3)
     return mask
+
+
+def _everywhere(mask: Tensor, size: Size) -> Tensor:
+    """All positions of the images that have some in `mask`."""
+    return mask.flatten(1).any(1).view(-1, 1, 1, 1).expand(-1, 1, *size)
 
 
 def lies_between(size: Size, made: Size, by: Fraction | None, corners: bool) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from routespace.runtime.centre import near_means_at
 from routespace.runtime.fold import scale_and_shift
 from routespace.runtime.positions.places import Places
 from routespace.runtime.positions.streams import Map, Rows, Stream, at, few, flat, unflat
@@ -27,11 +28,14 @@ def group_norm(norm: nn.GroupNorm, stream: Stream, places: Places) -> Stream:
 
 
 def _of_maps(norm: nn.GroupNorm, stream: Map, places: Places) -> Map:
-    """Whole maps, normalised by torch with zeros off `places`, and then set right for how few positions there are."""
+    """Whole maps, normalised by torch with zeros off `places`, and then set right for how few positions there are.
+
+    Zeros are near the mean, or what is set right would be a small difference of large numbers.
+    """
     batch, channels, *size = stream.data.shape
     values = widened(stream.data)
-    if values is stream.data and not stream.own:
-        values = values.clone(memory_format=torch.channels_last)
+    about = near_means_at(values, norm.num_groups, places.index, places.counts)
+    values = values.sub_(about) if stream.own or values is not stream.data else values - about
     flat(values).index_fill_(0, places.others, 0.0)
     values = values.contiguous() if values.is_cuda else values
     area, groups = size[0] * size[1], norm.num_groups

@@ -7,15 +7,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from routespace.runtime.layers import Mean, ResizeBy, ResizeTo, Sizes
+from routespace.runtime.outside import outside_of
 from routespace.runtime.positions.checks import check
 from routespace.runtime.positions.choose import Chooser, measured
-from routespace.runtime.positions.geometry import channels_after, leaves, size_after, statistics, window_of
+from routespace.runtime.positions.geometry import Window, leaves, none_of, statistics, window_of
 from routespace.runtime.positions.kernels import Job, pooled
 from routespace.runtime.positions.needs import Beside, Chain, Leaf, Need, need
 from routespace.runtime.positions.norms import batch_norm, group_norm
 from routespace.runtime.positions.places import Places
 from routespace.runtime.positions.streams import Map, Rows, Stream, at, few, flat, spread
 from routespace.runtime.positions.work import Work
+from routespace.runtime.tree import weights_of
 
 OWN_SHARE = 0.15
 """The share of a map up to which taking its wanted positions out costs less than writing zeros over the others."""
@@ -47,7 +49,7 @@ def run_where(
         raise RuntimeError("positions are skipped in inference only; enter torch.no_grad() or use reference_where")
     if torch.is_autocast_enabled(x.device.type):
         with torch.autocast(x.device.type, enabled=False):
-            x = x.to(next(op.parameters(), x).dtype)
+            x = x.to(next(weights_of(op), x).dtype)
             return run_where(op, x, mask, sizes, gain, choose=choose, work=work)
     if any(isinstance(leaf, nn.BatchNorm2d) and leaf.training for leaf in leaves(op)):
         raise RuntimeError("a batch norm in training takes its statistics from a batch; use reference_where")
@@ -57,12 +59,13 @@ def run_where(
     call = _Call(sizes, choose, work, running)
     if len(running) == x.shape[0] > 0:
         return call.run(op, x, wanted, gain)
-    size = size_after(op, (x.shape[2], x.shape[3]), sizes)
-    whole = x.new_zeros(x.shape[0], *size, channels_after(op, x.shape[1])).permute(0, 3, 1, 2)
     if running:
         some = call.run(op, _images(x, running), Places(mask[running]), None if gain is None else gain[running])
-        for place, image in enumerate(running):
-            whole[image] = some[place]
+    else:
+        some = none_of(op, x[:0], sizes)
+    whole = x.new_zeros(x.shape[0], *mask.shape[2:], some.shape[1]).permute(0, 3, 1, 2)
+    for place, image in enumerate(running):
+        whole[image] = some[place]
     return whole
 
 
@@ -113,6 +116,8 @@ class _Call:
     def made(self, leaf: Leaf, stream: Stream) -> Stream:
         op = leaf.op
         window = window_of(op)
+        if outside_of(op) is not None:
+            return _from_outside(leaf, window, stream)
         if isinstance(op, nn.Conv2d):
             assert window is not None
             job = Job(op, window, leaf, stream)
@@ -130,6 +135,15 @@ class _Call:
         if isinstance(stream, Rows) or few(stream, leaf.makes):
             return pooled(leaf, window, stream)
         return Map(op(stream.data), own=True)
+
+
+def _from_outside(leaf: Leaf, window: Window | None, stream: Stream) -> Stream:
+    """An op that may be anything: on rows, as maps of one position, where it reads the position that it makes and no
+    other; else on whole maps, which its own work is priced as."""
+    if window is not None and window.aligned:
+        rows = at(stream, leaf.makes)
+        return rows._replace(data=leaf.op(rows.data[:, :, None, None])[:, :, 0, 0], own=False)
+    return Map(leaf.op(spread(stream).data), own=False)
 
 
 def _pointwise(op: nn.Module, stream: Stream) -> Stream:

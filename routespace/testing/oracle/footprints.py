@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from routespace.graph.ir import Beside, Chain, Leaf, Op
-from routespace.space.registry import ByMode
+from routespace.space.registry import OPS, ByMode
 from routespace.testing.oracle.sizes import Extent, Step
 
 Spot: TypeAlias = tuple[int, int]
@@ -97,7 +97,14 @@ class Footprints:
             case entry if entry in _POINTWISE:
                 return iter((spot,))
             case _:
-                return None
+                rule = OPS[leaf.entry].window
+                if rule is None or OPS[leaf.entry].opaque:
+                    return None
+                named = dict(zip(("kernel", "stride", "dilation", "pad"), rule(args), strict=True))
+                rows, columns = (
+                    windows(at, named, length)
+                    for at, length in zip(spot, (entering.height, entering.width), strict=True)
+                )
         return ((row, column) for row in rows for column in columns)
 
     def _between(self, args: Mapping[str, object], entering: Extent, leaving: Extent, spot: Spot) -> list[list[int]]:
