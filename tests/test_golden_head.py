@@ -107,6 +107,44 @@ def test_a_tower_of_a_whole_detector() -> None:
     )
 
 
+def whole_checkpoint(classes: int) -> dict[str, Tensor]:
+    """A detector's: the recorded tower twice, with predictors and scales of noise, and a backbone."""
+    generator = torch.Generator().manual_seed(0)
+    weights = {
+        f"head.{tower}.{name}": one for tower in ("cls_subnet", "bbox_subnet") for name, one in golden()[1].items()
+    }
+    for name, channels in (("cls_score", classes), ("bbox_pred", 4), ("centerness", 1)):
+        weights[f"head.{name}.weight"] = 0.1 * torch.randn(channels, 32, 3, 3, generator=generator)
+        weights[f"head.{name}.bias"] = torch.randn(channels, generator=generator)
+    scales = {f"head.scales.{place}.scale": torch.tensor([1.0 + place]) for place in range(5)}
+    return {**weights, **scales, "backbone.weight": torch.zeros(1)}
+
+
+def test_a_whole_head() -> None:
+    weights = whole_checkpoint(classes=3)
+    space = rs.load(SPEC.with_name("fcos_dynamic_head.route"), depth=2, width=32, classes=3)
+    module = rs.compile(space).eval()
+    load_dynamic_head(module, weights)
+    with torch.no_grad():
+        features, found = head("dense").eval()(pyramid()).output, module(pyramid()).output
+        for place, level in enumerate(LEVELS):
+            for output, name, factor in (
+                (f"logits.{level}", "cls_score", 1.0),
+                (f"centerness.{level}", "centerness", 1.0),
+                (f"boxes.place{place}", "bbox_pred", 1.0 + place),
+            ):
+                predictor = (weights[f"head.{name}.weight"], weights[f"head.{name}.bias"])
+                wanted = factor * torch.conv2d(features[f"features.{level}"], *predictor, padding=1)
+                assert error(found[output], wanted) < 1e-5
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    del weights["head.scales.3.scale"]
+    with pytest.raises(WeightsError, match=r"missing \(1\):\n +head\.scales\.3\.scale"):
+        load_dynamic_head(module, weights)
+    with pytest.raises(ValueError, match="whole head"):
+        load_dynamic_head(module, weights, "cls_subnet")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+
+
 def test_counts_of_the_paper() -> None:
     """1,193,733 parameters a router; 198.58 and 397.17 for two towers at 800x1344, in units of 2^30."""
     for depth, published in ((4, 198.58), (8, 397.17)):

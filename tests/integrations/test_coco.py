@@ -93,6 +93,13 @@ def test_ids_of_other_sets(files: tuple[Path, Path], tmp_path: Path) -> None:
         ({"annotations": [{"id": 1, "image_id": 1, "category_id": 99, "bbox": [0, 0, 1, 1]}]}, "not there"),
         ({"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "caption": "a dog"}]}, "no `bbox`"),
         ({"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, "1", 1]}]}, "no `bbox`"),
+        ({"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 10**400, 1]}]}, "no `bbox`"),
+        ({"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, float("nan")]}]}, "no `bbox`"),
+        ({"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "area": None}]}, "`area`"),
+        ({"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1], "iscrowd": "x"}]}, "crowd"),
+        ({"annotations": [{"id": 1, "image_id": "1", "category_id": 1, "bbox": [0, 0, 1, 1]}]}, "whole number: 1"),
+        ({"images": [{"id": 1, "file_name": None}]}, "not a text: None"),
+        ({"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}]}, "two of its images have the id 1"),
         ({"categories": [{"id": 1}]}, "no `name`"),
         ({"images": [{"id": 1}]}, "no `file_name`"),
         ({"images": 3}, "holds no annotations"),
@@ -139,6 +146,24 @@ def test_training_and_evaluation(files: tuple[Path, Path], capsys: pytest.Captur
     single = evaluate_detector(detector, boxes)
     assert all(alone <= whole for alone, whole in zip(single.expected, found.expected, strict=True)), "padding is paid"
     assert set(measure_head(detector, [boxes[0][0]], rounds=1)) == {"dense", "sparse"}
+
+
+def test_sets_that_a_detector_cannot_learn(files: tuple[Path, Path], tmp_path: Path) -> None:
+    detector = routed("fcos")
+    nothing = coco(tmp_path, files, images=[], annotations=[])
+    many = coco(tmp_path, files, categories=[{"id": place, "name": str(place)} for place in range(1, 8)])
+    for use in (
+        lambda boxes: train_detector(detector, boxes, steps=1),
+        lambda boxes: evaluate_detector(detector, boxes),
+    ):
+        with pytest.raises(rs.RouteError, match=r"RS956.*no images"):
+            use(nothing)
+        with pytest.raises(rs.RouteError, match=r"RS955.*8 classes.*5 apart[\s\S]*num_classes=8"):
+            use(many)
+    with pytest.raises(ValueError, match="0 steps"):
+        train_detector(detector, nothing, steps=0)
+    with pytest.raises(ValueError, match="at least one image"):
+        measure_head(detector, [])
 
 
 def test_crowds_are_not_learnt(files: tuple[Path, Path], tmp_path: Path) -> None:

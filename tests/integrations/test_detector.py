@@ -15,7 +15,7 @@ pytest.importorskip("torchvision", reason="needs routespace[detection]", exc_typ
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models.detection import FasterRCNN
 
-from routespace.integrations.torchvision import head_cost, level_costs, put_head, recording
+from routespace.integrations.torchvision import gate_maps, head_cost, level_costs, put_head, recording
 from routespace.integrations.torchvision.forms import evaluating_in
 from tests.integrations.detectors import CLASSES, KINDS, images, plain, routed, targets, tower, whole
 
@@ -120,6 +120,35 @@ def test_costs_by_level_sum_up() -> None:
         parts = torch.stack([getattr(cost, kind) for cost in levels.values()])
         torch.testing.assert_close(parts.sum(0), getattr(whole_cost, kind))
     assert (levels["p3"].executed > levels["p4"].executed).all()
+
+
+def test_levels_of_one_stride_are_told_apart() -> None:
+    text = rs.example("dynamic_head").read_text()
+    text = text.replace(
+        "p3, p4, p5, p6, p7 with stride = 8 * 2^level", "p3, p4, p5 with stride = 8 if level < 2 else 16"
+    )
+    detector = plain("fcos", levels=3)
+    detector.backbone.down[0].stride = (1, 1)
+    detector = put_head(detector, rs.loads(text, depth=1, width=32)).eval()
+    with torch.inference_mode(), recording(detector) as calls:
+        detector(images(SIZES))
+    costs = level_costs(detector.head, calls[0])
+    assert list(costs) == ["p3", "p4", "p5"]
+    assert torch.allclose(sum(one.hard for one in costs.values()), head_cost(calls[0]).hard)
+    assert {name.split()[1] for name, _ in gate_maps(detector.head, calls[0])} == {"p3", "p4", "p5"}
+
+
+def test_the_sparse_form_runs_under_autocast() -> None:
+    detector = routed("fcos").eval()
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        found = detector(images(SIZES))
+    assert all(one["scores"].isfinite().all() for one in found)
+
+
+def test_a_frozen_head_has_no_budget() -> None:
+    detector = routed("fcos").train()
+    detector.head.eval()
+    assert "budget" not in detector(images(SIZES), targets(SIZES))
 
 
 def test_weights_are_one_set() -> None:

@@ -374,3 +374,9 @@ def test_a_group_norm_of_the_image_learns_in_every_memory_format() -> None:
         module(image.contiguous(memory_format=layout)).output.square().sum().backward()
         grads = [parameter.grad for parameter in module.parameters()]
         assert all(grad is not None and bool(grad.abs().sum() > 0) for grad in grads)
+
+
+def test_the_export_form_is_for_inference() -> None:
+    module = stir(rs.compile(rs.load(rs.example("small"), depth=1, width=8), form="export"))
+    with pytest.raises(RuntimeError, match="for inference"):
+        module.train()(images(1))

@@ -28,7 +28,7 @@ def level_costs(head: RoutedHead, outcomes: Mapping[str, Outcome], convention: s
         found = {level: found.get(level, []) for level in dict.fromkeys(levels.values())}
         for value, cost in outcome.routing.cost.under(convention).by_value().items():
             found[levels[value]].append(cost)
-    return {level: _sum(costs) for level, costs in found.items()}
+    return {level: _sum(costs) for level, costs in found.items() if costs}
 
 
 def levels_of(graph: RouteGraph) -> dict[str, str]:

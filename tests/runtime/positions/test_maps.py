@@ -206,3 +206,49 @@ def test_one_exported_program_serves_all_batches_and_masks() -> None:
             wanted, found = module(given[:count]), program(given[:count])
         assert torch.allclose(found.output, wanted.output, atol=1e-5)
         assert torch.equal(found.routing.cost.executed, wanted.routing.cost.executed)
+
+
+@pytest.mark.parametrize("stats", ["active", "all"])
+@pytest.mark.parametrize("density", [0.1, 0.6, 1.0])
+def test_norms_lose_nothing_to_a_large_mean(stats: str, density: float) -> None:
+    """Values that deviate by 1 from 100: the forms in float32 beside float64."""
+    text = f"""space s {{
+      input image: 8
+      gate fine per position {{ body conv(1, routes, bias); activation relu_tanh }}
+      node {{ y = fine(image) * (image | groupnorm(4, stats = {stats})) }}
+      output y = y
+    }}"""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, 8, 64, 64, generator=generator) + 100
+    mask = (torch.rand(2, 64, 64, generator=generator) < density).double()
+    wanted, weights = None, None
+    for form, dtype in (("dense", torch.float64), ("dense", torch.float32), ("sparse", torch.float32)):
+        module = rs.compile(rs.loads(text), form=form).to(dtype).eval()  # type: ignore[arg-type]
+        weights = weights or module.state_dict()
+        module.load_state_dict(weights)
+        with torch.no_grad(), rs.forcing(module, {"node": {"y": mask.to(dtype)}}):
+            found = module(images.to(dtype)).output.double()
+        wanted = found if wanted is None else wanted
+        assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+
+
+def test_gates_that_decide_at_other_sizes_are_told_with_the_image() -> None:
+    gated = "fine(x | maxpool(2, stride = 2, pad = 0)) * (x | maxpool(3, stride = 2, pad = 1))"
+    module = compiled(f"h = {gated}")
+    with torch.no_grad(), pytest.raises(rs.InputError, match=r"images of 68x64 do not fit .* 8x8 .* `node.h`.* 9x8"):
+        module(random_images(2, 1, 68, 64, seed=0))
+
+
+def test_what_reads_nothing_and_is_read_by_nothing_is_nothing() -> None:
+    space = rs.loads("""space s {
+      input image: 3
+      axis layer = 0..1
+      gate fine per position { body conv(3, routes, bias); activation relu_tanh }
+      node at layer {
+        before = x[layer - 1]
+        more   = before | fine * conv(3)
+        x      = image if layer == 0 else before + more
+      }
+      output y = x[1]
+    }""")
+    assert [gate.node for gate in rs.build(space).gates] == ["layer1"]
