@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -43,7 +44,7 @@ class Pruning:
     guards: tuple[str, ...]
 
 
-def prune(module: nn.Module, profile: Profile, at_least: float = 0.0) -> Pruned:
+def prune(module: nn.Module, profile: Profile, at_least: float | Fraction = 0.0) -> Pruned:
     """`module`, compiled as sparse, without the routes that were open for less than `at_least` of a profile's images.
 
     `at_least` is a share, 0 to 1; at 0 those go that were never open. Gates are asked as before. An image for which a

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,7 +68,7 @@ def cost(
         found = price_net(graph, net, channels, sides, chosen)
     elif profile:
         read = Profile.from_json(read_source(profile))
-        found = price_pruned(graph, read, at_least / 100, channels, sides, chosen)
+        found = price_pruned(graph, read, Fraction(str(at_least)) / 100, channels, sides, chosen)
     else:
         found = price_space(graph, channels, sides, chosen)
     if as_json:

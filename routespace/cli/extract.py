@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,7 +82,7 @@ def extract(
         graph, found = model.graph, _read(images) if is_profile else _recorded(model, images)
     if profile is not None:
         write_atomically(profile, found.to_json().encode())
-    net = extract_net(Nets(graph), found, at_least / 100)
+    net = extract_net(Nets(graph), found, Fraction(str(at_least)) / 100)
     assert graph.space is not None
     bound = ", ".join(f"{one.name} = {_shown(graph.space.parameter(one.name))}" for one in graph.space.parameters)
     head = f"# Routes open in at least {at_least:g} % of {found.images:,} images, with {bound or 'no parameters'}.\n\n"

@@ -104,6 +104,8 @@ def _summary(verdict: Verdict) -> None:
     count = "1 case" if verdict.examples == 1 else f"{verdict.examples} cases"
     ending = "broken" if verdict.found else "all hold"
     print(f"{verdict.name}: {count}, {len(verdict.laws)} laws, {ending} ({verdict.seconds:.0f} s)")
+    for net in verdict.left_out:
+        print(f"left out: net {net}, which the space does not contain (`routespace contains` tells why)")
     if verdict.found is None:
         shares = ", ".join(f"{name} {count / verdict.examples:.0%}" for name, count in verdict.hits.most_common())
         print(f"situations met: {shares}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 from routespace.graph.bounds import bounds
@@ -92,7 +93,7 @@ def price_space(graph: RouteGraph, channels: int, size: tuple[int, int], convent
 
 
 def price_pruned(
-    graph: RouteGraph, profile: Profile, share: float, channels: int, size: tuple[int, int], convention: str
+    graph: RouteGraph, profile: Profile, share: float | Fraction, channels: int, size: tuple[int, int], convention: str
 ) -> Pricing:
     """Costs of `graph` without the routes that were open for less than `share` of the images of a profile."""
     used = profile.usual(graph, share)

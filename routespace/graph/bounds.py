@@ -6,10 +6,10 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from routespace.graph.infer import Sizes
-from routespace.graph.ir import Gate, Input, Output, Route, RouteGraph, Value, Zero
+from routespace.graph.ir import Gate, Input, Output, Route, RouteGraph, Zero
 from routespace.graph.ledger import Row, ledger, price
 from routespace.graph.passes.guard import guard
-from routespace.graph.simulate import SOME_ROUTE, simulate
+from routespace.graph.simulate import simulate, some_routes
 from routespace.space.conventions import CONVENTIONS
 from routespace.space.registry import ACTIVATIONS
 
@@ -36,24 +36,27 @@ def bounds(graph: RouteGraph, size: Sizes, convention: str | None = None) -> Bou
     for gate in _choosy(graph):
         if gate.name in runs:
             chosen_runs = [simulate(graph, {**opened, gate.name: frozenset({k})}) for k in range(len(gate.routes))]
-            left = [row for row in rows if row.value not in runs]
-            least += min(_by_route(graph, left, gate, hard, chosen_runs))
+            left = [row for row in rows if row.value not in runs and len(_routes_alone(graph, row, gate)) == 1]
+            least += sum(sorted(_by_route(graph, left, gate, hard, chosen_runs))[: _number(gate)])
     expected = _most(graph, rows, {name: one.expected for name, one in prices.items()})
     return Bounds(least, _most(graph, rows, hard), expected)
 
 
 def _least_open(gate: Gate) -> frozenset[int]:
-    entry = ACTIVATIONS[gate.activation]
-    if entry.support == "one" and len(gate.routes) > 1:
-        return SOME_ROUTE
-    if entry.support == "all" or not entry.closes:
-        return frozenset(range(len(gate.routes)))
-    return frozenset({0}) if entry.support == "one" else frozenset()
+    number = _number(gate)
+    if number is None:
+        return frozenset()
+    return frozenset(range(number)) if number == len(gate.routes) else some_routes(number)
+
+
+def _number(gate: Gate) -> int | None:
+    """How many routes a gate always opens; None where that depends on its logits."""
+    return ACTIVATIONS[gate.activation].opens(len(gate.routes))
 
 
 def _choosy(graph: RouteGraph) -> list[Gate]:
-    """Gates that open one route of several."""
-    return [gate for gate in graph.gates if ACTIVATIONS[gate.activation].support == "one" and len(gate.routes) > 1]
+    """Gates that open some number of their routes, and not all of them."""
+    return [gate for gate in graph.gates if _number(gate) not in (None, len(gate.routes))]
 
 
 def _by_route(
@@ -66,26 +69,28 @@ def _by_route(
     """What is charged for the values that each route of a gate has run, and no other gate; of those in `runs` of it."""
     found = [0.0] * len(gate.routes)
     for row in rows:
-        for index in _routes_alone(graph.by_name[row.value], gate.name):
+        for index in _routes_alone(graph, row, gate):
             if runs is None or row.value in runs[index]:
                 found[index] += charged[row.name]
     return found
 
 
-def _routes_alone(value: Value, gate: str) -> set[int]:
-    """The routes of `gate` for which a value runs; none where another gate can have it run."""
+def _routes_alone(graph: RouteGraph, row: Row, gate: Gate) -> set[int]:
+    """The routes of `gate` for which the value of a row runs; none where another gate can have it run."""
+    value = graph.by_name[row.value]
     if isinstance(value, Route):
-        return {value.index} if value.gate == gate else set()
+        return {value.index} if value.gate == gate.name else set()
     guard = () if isinstance(value, (Input, Output, Zero)) else value.guard or ()
-    if {atom.gate for atom in guard} != {gate}:
+    if {atom.gate for atom in guard} != {gate.name}:
         return set()
     return {atom.index for atom in guard if atom.index is not None}
 
 
 def _most(graph: RouteGraph, rows: Sequence[Row], charged: Mapping[str, float]) -> float:
-    """Everything open; of a gate that opens one route only its dearest."""
+    """Everything open; of a gate that opens some of its routes only the dearest."""
     total = sum(charged[row.name] for row in rows)
     for gate in _choosy(graph):
-        alone = sum(charged[row.name] for row in rows if _routes_alone(graph.by_name[row.value], gate.name))
-        total -= alone - max(_by_route(graph, rows, gate, charged))
+        alone = sum(charged[row.name] for row in rows if _routes_alone(graph, row, gate))
+        dearest = sorted(_by_route(graph, rows, gate, charged), reverse=True)[: _number(gate)]
+        total -= max(alone - sum(dearest), 0.0)
     return total

@@ -59,15 +59,17 @@ def ledger(graph: RouteGraph, size: Sizes) -> tuple[Row, ...]:
     graph = guard(graph)
     true, padded = infer(graph, size), infer(graph, size, padded=True)
     squared = _squared(graph, size)
-    entries = _entry_nodes(graph)
-    outputs = _makes_output(graph)
+    whole = guard(graph.sizing) if graph.sizing is not None else graph  # a net is told apart as in its space
+    entries = _entry_nodes(whole)
+    outputs = _makes_output(whole)
     rows: list[Row] = []
     for value in graph.values:
         part = _part(graph, value)
         if part is None:
             continue
         readers = graph.readers[value.name]
-        leaves = part == "route" and bool(readers) and all(reader in outputs for reader in readers)
+        leaving = whole.readers.get(value.name, readers)
+        leaves = part == "route" and bool(leaving) and all(reader in outputs for reader in leaving)
         row = Row(
             value.name,
             value.name,

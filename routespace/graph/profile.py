@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from routespace.diagnostics import Diagnostic, RouteError, did_you_mean
 from routespace.graph.ir import RouteGraph
@@ -38,13 +39,16 @@ class Profile:
                 mine[name] = mine.get(name, 0) + count
         return Profile(self.images + other.images, opened)
 
-    def usual(self, graph: RouteGraph, share: float) -> frozenset[str]:
+    def usual(self, graph: RouteGraph, share: float | Fraction) -> frozenset[str]:
         """Names of the routes of `graph` that were open for at least `share` of the images, and for some image.
+
+        A `share` is taken as it is written in decimals: 0.14 of 100 images are 14.
 
         Raises `RouteError` RS702 where this is the profile of another space, RS715 for one of no images.
         """
         if not self.images:
             raise RouteError([Diagnostic("RS715", "the profile is of no images")])
+        wanted = Fraction(str(share)) * self.images
         known: dict[str, dict[str, list[str]]] = {gate.node: {} for gate in graph.gates}
         for gate in graph.gates:
             for route in graph.routes_of[gate.name]:
@@ -58,7 +62,7 @@ class Profile:
             for name, count in each.items():
                 if name not in known[node]:
                     raise _stranger(f"node `{node}` has no route `{name}`", name, known[node])
-                if count and count >= share * self.images:
+                if count and count >= wanted:
                     found += known[node][name]
         return frozenset(found)
 

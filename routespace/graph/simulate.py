@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from routespace.graph.ir import Gate, Input, Merge, Output, Route, RouteGraph, Value, Zero, is_per_position
 
-SOME_ROUTE = frozenset({-1})
-"""What a gate opens that opens one route, whichever it is: no route surely."""
+
+def some_routes(number: int) -> frozenset[int]:
+    """What a gate opens that opens so many routes, whichever they are: none of them surely."""
+    return frozenset({-number})
 
 
 def simulate(graph: RouteGraph, open_routes: dict[str, frozenset[int]]) -> set[str]:
@@ -45,8 +47,9 @@ def _runs(value: Value, routes: dict[str, int], open_routes: dict[str, frozenset
         return True
     atoms = {(atom.gate, atom.index) for atom in value.guard if atom.gate in ran}
     for gate, index in atoms:
-        if open_routes[gate] == SOME_ROUTE:
-            needed = all((gate, each) in atoms for each in range(routes[gate]))
+        number = -min(open_routes[gate], default=0)
+        if number > 0:
+            needed = sum((gate, each) not in atoms for each in range(routes[gate])) < number
         else:
             needed = not open_routes[gate] if index is None else index in open_routes[gate]
         if needed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from routespace.diagnostics import Diagnostic
 from routespace.graph.ir import Gate, Input, Output, Route, RouteGraph
@@ -19,7 +20,7 @@ class Extracted:
     trimmed: tuple[str, ...]
 
 
-def extract(nets: Nets, profile: Profile, share: float = 0.5) -> Extracted:
+def extract(nets: Nets, profile: Profile, share: float | Fraction = 0.5) -> Extracted:
     """The net of the routes that were open for at least `share` of the images of `profile`, 0 to 1.
 
     These are the common nets of Li et al., CVPR 2020, where `share` is 0.95. What lies on no path from an input to an

@@ -197,11 +197,15 @@ class Nets:
         }
         ran = simulate(graph, indices)
         for gate in graph.gates:
+            if gate.name not in ran:
+                continue
             entry, number = ACTIVATIONS[gate.activation], len(indices[gate.name])
-            wanted = {"any": number, "one": min(number, 1), "all": len(gate.routes)}[entry.support]
-            if gate.name in ran and number != wanted and (number or not entry.closes):
-                message = f"gate `{gate.name}` by `{gate.activation}` cannot open {number} of {len(gate.routes)} routes"
+            always = entry.opens(len(gate.routes))
+            if always is not None and number != always:
+                message = f"gate `{gate.name}` by `{gate.activation}` "
+                if number or not gate.routes:
+                    message += f"cannot open {number} of {len(gate.routes)} routes"
+                else:
+                    message += "never closes" if not entry.closes else f"always opens {always} of its routes"
                 return Rule(self.flow.path, message, gate.span)
-            if gate.name in ran and not number and not entry.closes:
-                return Rule(self.flow.path, f"gate `{gate.name}` by `{gate.activation}` never closes", gate.span)
         return None

@@ -16,7 +16,7 @@ from routespace.graph.scope import Scope
 from routespace.graph.sites import Sites
 from routespace.questions.flow import Flow, Rule
 from routespace.questions.formula import FALSE, TRUE, Formula
-from routespace.space.expr import Arg, Binary, Call, Clause, Each, Expr, Index, Items, Name, Sum, Unary
+from routespace.space.expr import Arg, Binary, Call, Choice, Clause, Each, Expr, Index, Items, Name, Sum, Unary
 from routespace.space.names.legal import parts_of
 from routespace.space.policies import REQUIREMENTS
 
@@ -48,7 +48,8 @@ class Reader:
         self.leaving: dict[str, list[Formula]] = {node.name: [] for node in self.graph.nodes}
         for route in flow.routes:
             self.leaving.setdefault(route.node, []).append(flow.opened(route.name))
-        self.words = {one.name.rsplit(".", 1)[-1] for one in flow.routes if one.sends}
+        bodies = (part for node in self.scope.nodes for part in node.body)
+        self.words = {branch.name for part in bodies if isinstance(part, Choice) for branch in part.branches}
 
     def rules(self, clause: Clause) -> Iterator[Rule]:
         """The rules of a requirement, one for each index of the axes that it leaves free."""

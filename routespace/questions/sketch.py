@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from numbers import Real
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Diagnostic, RouteError, did_you_mean
@@ -40,6 +41,10 @@ class Sketch:
         for name in dict.fromkeys((*(end for edge in self.edges for end in edge), *self.inputs, *self.outputs)):
             if name not in self.strides:
                 raise unread(f"there is no node `{name}`", did_you_mean(name, self.strides))
+        for kind, names in (("inputs", self.inputs), ("outputs", self.outputs)):
+            for name, number in Counter(names).items():
+                if number > 1:
+                    raise unread(f"node `{name}` stands {number} times among the {kind}")
         if len(set(self.edges)) < len(self.edges):
             source, target = next(edge for edge, number in Counter(self.edges).items() if number > 1)
             raise unread(f"two edges lead from `{source}` to `{target}`")
@@ -110,12 +115,16 @@ def sketch_of(graph: Any) -> Sketch:
     is_directed = getattr(graph, "is_directed", None)
     if is_directed is not None and not is_directed():
         raise unread("its edges have no direction")
-    strides = {str(node): _stride(str(node), graph.nodes[node].get("stride")) for node in graph.nodes}
+    strides: dict[str, Fraction] = {}
+    for node in graph.nodes:
+        if str(node) in strides:
+            raise unread(f"two of its nodes are called `{node}`")
+        strides[str(node)] = _stride(str(node), graph.nodes[node].get("stride"))
     return Sketch(strides, tuple((str(edge[0]), str(edge[1])) for edge in graph.edges))
 
 
 def _stride(name: str, given: object) -> Fraction:
-    if isinstance(given, bool) or not isinstance(given, (int, float, Fraction)):
+    if isinstance(given, bool) or not isinstance(given, Real):
         raise unread(f"node `{name}` has no stride, but {json.dumps(given, default=str)[:80]}", _HELP)
     try:
         return Fraction(str(given))

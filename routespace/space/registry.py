@@ -15,6 +15,7 @@ from routespace.space.shape import Cost, Shape
 
 ArgKind: TypeAlias = Literal["integer", "number", "flag", "scale", "word"]
 Args: TypeAlias = Mapping[str, Any]
+Support: TypeAlias = "Literal['any', 'one', 'all'] | int"
 
 
 class UnknownName(KeyError):
@@ -104,7 +105,8 @@ class OpEntry:
 class ActivationEntry:
     """A gate activation δ.
 
-    `range` of its weights, whether it can give exactly 0 (`closes`), which sets of routes it can open (`support`),
+    `range` of its weights, whether it can give exactly 0 (`closes`), which sets of routes it can open (`support`: any,
+    always one, always all, or always a number of them, all where there are not more),
     whether openness is decided on the logit, and its torch factory: `factory(**args)` returns a module
     `logits (N, K) -> (weights (N, K), open (N, K) bool)`. `inverse(args, value)` is the logit that gives a weight.
     `straight_through`: its gradient is that of something smoother than its value; else a shut route has none.
@@ -116,10 +118,16 @@ class ActivationEntry:
     factory: str | Callable[..., Any]
     range: tuple[float, float]
     closes: bool
-    support: Literal["any", "one", "all"] = "any"
+    support: Support = "any"
     inverse: Callable[[Args, float], float] | None = None
     straight_through: bool = False
     same_in_training: bool = True
+
+    def opens(self, routes: int) -> int | None:
+        """How many of so many routes it always opens; None where that depends on the logits."""
+        if self.support == "all" or not self.closes:
+            return routes
+        return None if self.support == "any" else min(1 if self.support == "one" else self.support, routes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +252,7 @@ def activation(
     *,
     range: tuple[float, float],
     closes: bool,
-    support: Literal["any", "one", "all"] = "any",
+    support: Support = "any",
     parameters: tuple[Parameter, ...] = (),
     inverse: Callable[[Args, float], float] | None = None,
     straight_through: bool = False,

@@ -67,7 +67,7 @@ def law(request: pytest.FixtureRequest) -> Callable[[], None]:
 
 def broken(space: Space, name: str, told: dict[str, Any], config: pytest.Config) -> str | None:
     """What to say where the law is broken, after the case was made small and kept; None where it holds."""
-    from routespace.testing.fuzzing import fuzz, keep
+    from routespace.testing.fuzzing import fuzz, imports_of, keep
 
     examples = config.getoption("--routespace-examples") or told["examples"]
     found = fuzz(space, examples=examples, seconds=float("inf"), seed=told["seed"], laws=[name]).found
@@ -75,7 +75,8 @@ def broken(space: Space, name: str, told: dict[str, Any], config: pytest.Config)
         return None
     folder = Path(config.getoption("--routespace-out")) / re.sub(r"\W+", "-", f"{space.name}-{name}")
     keep(found.broken, found.case, folder)
-    return f"{found.broken.message}\n\n{found.case.text}\nagain with: routespace fuzz --replay {folder}"
+    again = f"routespace {imports_of(found.case.graph)}fuzz --replay {folder}"
+    return f"{found.broken.message}\n\n{found.case.text}\nagain with: {again}"
 
 
 def _path(mark: pytest.Mark, item: Any) -> Path:

@@ -56,7 +56,7 @@ def test_a_broken_law_fails_with_a_minimal_space(tmp_path: Path) -> None:
     told = suite(tmp_path, "late", ["gates open at NaN", "gates repeat"])
     assert "1 failed, 1 passed" in told, told
     assert "activation late" in told
-    assert "routespace fuzz --replay fuzz/s-gates-open-at-NaN" in told
+    assert "routespace --import late fuzz --replay fuzz/s-gates-open-at-NaN" in told
     assert (tmp_path / "fuzz" / "s-gates-open-at-NaN" / "case.json").exists()
 
 

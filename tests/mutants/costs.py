@@ -105,14 +105,14 @@ COSTS = (
     Mutant(
         "the minimum keeps everything open",
         _B,
-        'return frozenset({0}) if entry.support == "one" else frozenset()',
-        "return frozenset(range(len(gate.routes)))",
+        "        return frozenset()\n",
+        "        return frozenset(range(len(gate.routes)))\n",
     ),
     Mutant(
         "the minimum takes the dearest of several",
         _B,
-        "least += min(_by_route(",
-        "least += max(_by_route(",
+        "hard, chosen_runs))[: _number(gate)])",
+        "hard, chosen_runs), reverse=True)[: _number(gate)])",
     ),
     Mutant(
         "relus counted twice by the released code",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -57,18 +58,21 @@ def open_is_more_than_zero(subject: Subject) -> None:
         if not tried.entry.closes and not bool(opened.all()):
             row = int((~opened).any(1).nonzero()[0])
             raise tried.fail(law, f"declares that it never closes and shuts a route for {shown(everything[row])}")
-        if tried.entry.closes and tried.entry.support != "one" and bool(opened.all()):
-            raise tried.fail(law, f"declares that it closes and opens every route, for {shown(everything[-1])} too")
+        if tried.entry.closes and tried.entry.opens(tried.routes) is None and bool(opened.all()):
+            several = replace(tried, routes=tried.routes + 3)  # among more routes, of which one may have to stay open
+            given = torch.cat([several.moderate(), several.extreme()])
+            if bool(several.ask(given)[1].all()):
+                raise tried.fail(law, f"declares that it closes and opens every route, for {shown(everything[-1])} too")
 
 
 def gates_keep_their_support(subject: Subject) -> None:
-    """Of a support of one exactly one route is open, ties included; of a support of all every one is."""
+    """Of a support of a number of routes exactly so many are open, ties included; of a support of all every one is."""
     for one in activations_of(subject):
         for tried in stretched(one):
             logits = torch.cat([tried.moderate(), tried.extreme()])
             _, opened = tried.ask(logits)
             counts = opened.sum(1)
-            wanted = {"one": 1, "all": tried.routes}.get(tried.entry.support)
+            wanted = tried.entry.opens(tried.routes)
             if wanted is not None and bool((counts != wanted).any()):
                 row = int((counts != wanted).nonzero()[0])
                 raise tried.fail(

@@ -14,6 +14,8 @@ from routespace.testing.laws.subject import Subject, distance
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-3, torch.bfloat16: 0.1}
 STEP = 1e-6
+FAR = 100.0
+"""By how much a position is changed to see what sees it: more than anything else there is."""
 
 
 def ops_have_their_shape(subject: Subject) -> None:
@@ -182,17 +184,24 @@ def ops_see_their_window(subject: Subject) -> None:
             continue
         kernel, stride, dilation, padding = one.entry.window(one.args)
         module, (x,) = one.module(), one.streams(1)
-        high, wide = x.shape[2] // 2, x.shape[3] // 2
-        other = x.clone()
-        other[:, :, high, wide] += 1.0
         with torch.no_grad():
-            changed = ((one.call(module, [x]) - one.call(module, [other])).abs() > 1e-12)[0].any(0)
-        for row, column in changed.nonzero().tolist():
-            near = [
-                any(row_ * stride - padding + step * dilation == place for step in range(kernel))
-                for row_, place in ((row, high), (column, wide))
-            ]
-            if not all(near):
-                raise one.fail(
-                    "ops see their window", f"at {row}, {column} sees {high}, {wide}, which its window leaves out"
-                )
+            made = one.call(module, [x])
+        for high, wide in _spots(*x.shape[2:]):
+            other = x.clone()
+            other[:, :, high, wide] += FAR
+            with torch.no_grad():
+                changed = ((made - one.call(module, [other])).abs() > 1e-12)[0].any(0)
+            for row, column in changed.nonzero().tolist():
+                near = [
+                    any(row_ * stride - padding + step * dilation == place for step in range(kernel))
+                    for row_, place in ((row, high), (column, wide))
+                ]
+                if not all(near):
+                    raise one.fail(
+                        "ops see their window", f"at {row}, {column} sees {high}, {wide}, which its window leaves out"
+                    )
+
+
+def _spots(high: int, wide: int) -> list[tuple[int, int]]:
+    """The middle of a map, its corners and the middles of its sides."""
+    return sorted({(row, column) for row in (0, high // 2, high - 1) for column in (0, wide // 2, wide - 1)})

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from routespace.graph.ir import Gate, Merge, RouteGraph
 from routespace.integrations.fault import fault
+from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 from routespace.testing.cases import Case
 from routespace.testing.fuzzing.ask import Broken, all_laws, ask, laws_of, subject_of
+from routespace.testing.oracle.sizes import leaf_paths, op_of
 
 SPACE, CASE, GATES = "space.route", "case.json", "gates.json"
 NUMBERS = {"weight_seed": int, "tilt": float, "batch": int, "height": int, "width": int, "image_seed": int}
@@ -45,6 +49,27 @@ class Again:
 
     broken: Broken | None
     otherwise: tuple[str, ...]
+
+
+def imports_of(graph: RouteGraph) -> str:
+    """Options of `routespace` that import the modules in which the gates, ops and merges of a space were registered."""
+    found: dict[str, None] = {}
+    for factory in _factories(graph):
+        if callable(factory):
+            found[str(getattr(factory, "__module__", ""))] = None
+    return "".join(f"--import {module} " for module in found if module)
+
+
+def _factories(graph: RouteGraph) -> Iterator[Any]:
+    for value in graph.values:
+        named = op_of(value)
+        if isinstance(value, Gate):
+            yield ACTIVATIONS[value.activation].factory
+        if named is not None:
+            yield from (OPS[leaf.entry].factory for _, leaf in leaf_paths("", named[1]))
+        if isinstance(value, Merge):
+            factory = MERGES[value.kind].factory
+            yield factory() if callable(factory) else factory
 
 
 def keep(broken: Broken, case: Case, folder: Path) -> Kept:

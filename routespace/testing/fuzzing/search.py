@@ -17,7 +17,7 @@ from routespace.testing.dice import SeededDice
 from routespace.testing.entries import ENTRY_LAWS
 from routespace.testing.fuzzing.ask import Broken, Law, ask, laws_of, subject_of
 from routespace.testing.fuzzing.shrink import shrink
-from routespace.testing.fuzzing.text import smaller, standalone
+from routespace.testing.fuzzing.text import smaller, standalone, with_nets_it_has
 from routespace.testing.laws import Subject, hits
 
 WHOLE_EVERY = 8
@@ -44,10 +44,12 @@ class Found:
 
 @dataclass
 class Verdict:
-    """What came of a search; `hits` counts the cases in each situation."""
+    """What came of a search; `hits` counts the cases in each situation, `left_out` are declared nets that the space
+    does not contain."""
 
     name: str
     laws: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
     examples: int = 0
     seconds: float = 0.0
     hits: Counter[str] = field(default_factory=Counter)
@@ -75,12 +77,13 @@ def fuzz(
     (1, None)
     """
     start = time.monotonic()
+    space, strangers = with_nets_it_has(space)
     whole = standalone(space)
     small = standalone(smaller(space))
     graph = Case(whole).graph
     chosen = _chosen(graph, laws)
     entries_every = ENTRIES_EVERY if set(chosen) - set(ENTRY_LAWS) else 1
-    verdict = Verdict(space.name, tuple(chosen))
+    verdict = Verdict(space.name, tuple(chosen), strangers)
     for number in range(examples):
         text = whole if number % WHOLE_EVERY == 1 else small
         subject = subject_of(example(text, seed, number, graph.smallest))

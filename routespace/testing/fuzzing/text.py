@@ -9,6 +9,7 @@ from routespace.diagnostics import RouteError
 from routespace.graph.build import build
 from routespace.graph.fault import Fault
 from routespace.graph.ir import Route, RouteGraph
+from routespace.graph.nets import hold
 from routespace.graph.verify import verify
 from routespace.language.format import format_file, format_text
 from routespace.language.prelude import prelude_ops
@@ -38,6 +39,17 @@ def standalone(space: Space) -> str:
     beside = [one for one in space.library if one.name not in prelude_ops()]
     items: tuple[TopLevel, ...] = (*beside, whole, *space.nets)
     return format_text(format_file(File("<space>", without_spans(items))))
+
+
+def with_nets_it_has(space: Space) -> tuple[Space, tuple[str, ...]]:
+    """`space` without the nets that it does not have the routes for, and their names."""
+    graph, strangers = build(space), []
+    for net in space.nets:
+        try:
+            hold(graph, net)
+        except RouteError:
+            strangers.append(net.name)
+    return replace(space, nets=tuple(net for net in space.nets if net.name not in strangers)), tuple(strangers)
 
 
 def smaller(space: Space) -> Space:

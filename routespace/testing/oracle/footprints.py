@@ -54,6 +54,19 @@ class Footprints:
         self.makes[path] = wants
         return self._leaf(op, self.steps[path], wants)
 
+    def worked(self, step: Step) -> Wants:
+        """The positions that a leaf is charged for: those wanted of it, or where any is, all that an op from outside
+        makes that reads more than the position it makes."""
+        wants = self.makes[step.path]
+        entry = OPS[step.leaf.entry]
+        if not wants or not callable(entry.factory) or self._is_pointwise(step.leaf):
+            return wants
+        return dict.fromkeys(everything(step.output), max(wants.values(), key=self._weight))
+
+    def _is_pointwise(self, leaf: Leaf) -> bool:
+        rule = OPS[leaf.entry].window
+        return rule is not None and rule(dict(leaf.args)) == (1, 1, 1, 0)
+
     def _leaf(self, leaf: Leaf, step: Step, wants: Wants) -> Wants:
         (entering,) = step.inputs
         found: Wants = {}

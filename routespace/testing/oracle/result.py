@@ -117,17 +117,21 @@ class OracleResult:
 
     def needed(self, route: str, image: int, local_norms: bool = False, loose: bool = False) -> dict[str, Wants]:
         """What each leaf of a route decided per position has to compute for an image, by path; see `Footprints`."""
+        prints = self._prints(route, image, local_norms, loose)
+        return {} if prints is None else prints.makes
+
+    def _prints(self, route: str, image: int, local_norms: bool, loose: bool = False) -> Footprints | None:
         value, mask = self.graph.by_name[route], self.mask(route, image)
         assert isinstance(value, Route)
         if mask is None:
-            return {}
+            return None
         said = self.decisions[value.gate][image]
         assert isinstance(said, MapDecision)
         steps = {step.path: step for step in self.planned.steps[route]}
         weights = weight_of(said.weights[value.index])
         prints = Footprints(steps, weights, self.training, local_norms, loose)
         prints.back(value.op, f"{route}.op", wanted_of(mask))
-        return prints.makes
+        return prints
 
     def _shape(self, gate: str) -> tuple[int, ...]:
         value, extent = self.graph.by_name[gate], self.planned.extents[gate]
@@ -186,11 +190,12 @@ class OracleResult:
     def _charge_of_maps(self, name: str, image: int, weights: Tensor, prices: Prices) -> tuple[Tensor, float]:
         """Cost of a route decided per position: every position of a leaf by the heaviest output that needs it."""
         rules = prices.convention
-        needed = self.needed(name, image, rules.local_norms)
+        prints = self._prints(name, image, rules.local_norms)
+        assert prints is not None
         expected, hard = self.like.new_zeros(()), 0.0
         for step, price in prices.leaves[name]:
             each = price / step.output.positions
-            outputs = [output for output in needed[step.path].values() if output is not None]
+            outputs = [output for output in prints.worked(step).values() if output is not None]
             if outputs and each:
                 rows, columns = zip(*outputs, strict=True)
                 found = weights[list(rows), list(columns)]
