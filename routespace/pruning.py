@@ -177,6 +177,7 @@ def _joined(outcome: Outcome, served: Outcome, places: list[int]) -> Outcome:
         {node: put(reached, after.reached[node]) for node, reached in before.reached.items()},
         lambda: view(before.cost.convention),
         lambda: put_each(before.margins(), after.margins()),
+        opened=None if before.opened is None or after.opened is None else put_each(before.opened, after.opened),
     )
     if isinstance(outcome.output, dict):
         output: Any = {name: put(tensor, served.output[name]) for name, tensor in outcome.output.items()}

@@ -18,17 +18,30 @@ Weight = float | Tensor
 
 
 class Control:
-    """The override of one gate: for each of its routes a weight, or None while the gate decides itself."""
+    """The override of one gate: for each of its routes a weight, or None while the gate decides itself; and where a
+    record is replayed, whether it is open, which weights of 0 and NaN do not tell."""
 
     def __init__(self, routes: tuple[str, ...]) -> None:
         self.routes = routes
         self.forced: tuple[Weight, ...] | None = None
+        self.opened: tuple[Tensor, ...] | None = None
 
-    def weights(self, batch: int, like: Tensor) -> Tensor:
-        """Forced weights (N, K) on the device of `like`; NaN of a record (not reached) reads as 0."""
+    def decided(self, batch: int, like: Tensor, size: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
+        """Forced weights and which of them are open, on the device of `like`: (N, K), or (N, K, H, W) of a gate per
+        position for maps of `size`. More than 0 is open, and NaN."""
         assert self.forced is not None
+        weights = self._columns(self.forced, batch, like, size)
+        if self.opened is None:
+            return weights, ~(weights <= 0)
+        return weights, self._columns(self.opened, batch, like, size) > 0
+
+    def _columns(self, given: Sequence[Weight], batch: int, like: Tensor, size: tuple[int, int] | None) -> Tensor:
+        return self._numbers(given, batch, like) if size is None else self._maps(given, batch, size, like)
+
+    def _numbers(self, given: Sequence[Weight], batch: int, like: Tensor) -> Tensor:
+        """One number for each image and route (N, K)."""
         columns: list[Tensor] = []
-        for route, weight in zip(self.routes, self.forced, strict=True):
+        for route, weight in zip(self.routes, given, strict=True):
             column = torch.as_tensor(weight, dtype=like.dtype, device=like.device)
             if column.dim() > 1 or (column.dim() == 1 and column.shape[0] != batch):
                 raise GateError(
@@ -37,11 +50,10 @@ class Control:
             columns.append(column.expand(batch) if column.dim() == 0 else column)
         return torch.stack(columns, 1) if columns else like.new_zeros(batch, 0)
 
-    def maps(self, batch: int, size: tuple[int, int], like: Tensor) -> Tensor:
-        """Forced weights (N, K, H, W) of a gate per position: each a number, one for each image, or a map (N, H, W)."""
-        assert self.forced is not None
+    def _maps(self, given: Sequence[Weight], batch: int, size: tuple[int, int], like: Tensor) -> Tensor:
+        """A map for each image and route (N, K, H, W): of a number, of one for each image, or as given (N, H, W)."""
         columns: list[Tensor] = []
-        for route, weight in zip(self.routes, self.forced, strict=True):
+        for route, weight in zip(self.routes, given, strict=True):
             column = torch.as_tensor(weight, dtype=like.dtype, device=like.device)
             if column.dim() == 1:
                 column = column.view(-1, 1, 1)
@@ -113,19 +125,26 @@ def _force(
             control.forced = tuple(wanted.get(route, 0.0) for route in control.routes)
 
 
+def _controls_once(module: nn.Module) -> list[Control]:
+    held = {id(control): control for routes in controls(module).values() for control, _ in routes.values()}
+    return list(held.values())
+
+
 @contextmanager
 def among(module: nn.Module, places: Sequence[int]) -> Iterator[nn.Module]:
     """Within the block, weights forced for each image of a batch are those of the images at `places`."""
-    held = {id(control): control for routes in controls(module).values() for control, _ in routes.values()}
-    before = {one: control.forced for one, control in held.items()}
+    held = _controls_once(module)
+    before = [(control.forced, control.opened) for control in held]
     try:
-        for control in held.values():
+        for control in held:
             if control.forced is not None:
                 control.forced = tuple(_taken(weight, places) for weight in control.forced)
+            if control.opened is not None:
+                control.opened = tuple(opened[list(places)] for opened in control.opened)
         yield module
     finally:
-        for one, control in held.items():
-            control.forced = before[one]
+        for control, (forced, opened) in zip(held, before, strict=True):
+            control.forced, control.opened = forced, opened
 
 
 def _taken(weight: Weight, places: Sequence[int]) -> Weight:
@@ -140,13 +159,34 @@ def _stay(body: nn.Module, mode: bool = True) -> nn.Module:
 
 @contextmanager
 def replaying(module: nn.Module, routing: Routing) -> Iterator[nn.Module]:
-    """Within the block, every gate takes the weights recorded in `routing` (of the same images, in their order)."""
+    """Within the block, every gate decides as recorded in `routing` (of the same images, in their order).
+
+    Raises `GateError` where that is no routing of this space.
+    """
+    if not isinstance(routing, Routing):
+        raise GateError(f"what is replayed is `outcome.routing`, not a {type(routing).__name__}")
+    for node, routes in controls(module).items():
+        missing = [route for route in routes if route not in routing.weights.get(node, {})]
+        if missing:
+            raise GateError(f"this is a routing of another space: it has nothing of route `{missing[0]}` of `{node}`")
     gates = {
-        node: {route: torch.nan_to_num(weight.detach(), nan=0.0) for route, weight in routes.items()}
-        for node, routes in routing.weights.items()
+        node: {
+            route: torch.where(routing.reached_by(node, route), weight.detach(), 0.0) for route, weight in of.items()
+        }
+        for node, of in routing.weights.items()
     }
+    held = _controls_once(module)
+    before = [control.opened for control in held]
     with forcing(module, gates):
-        yield module
+        try:
+            for node, routes in controls(module).items():
+                for control, _ in routes.values():
+                    if routing.opened is not None:
+                        control.opened = tuple(routing.opened[node][route] for route in control.routes)
+            yield module
+        finally:
+            for control, opened in zip(held, before, strict=True):
+                control.opened = opened
 
 
 def freeze(module: nn.Module, *nodes: str) -> None:

@@ -171,8 +171,8 @@ class Gate(GateLeaf):
     def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> Decision:
         wanted = both(x.present, needed(self.atoms, decisions))
         if self.control.forced is not None:
-            weights = self.control.weights(frame.batch, x.value)
-            return self.decide(weights, ~(weights <= 0), wanted, weights, consulted=False)
+            weights, opened = self.control.decided(frame.batch, x.value)
+            return self.decide(weights, opened, wanted, weights, consulted=False)
         picked = None
         if self.coupled and self.training and wanted is not None:
             picked = wanted.nonzero().squeeze(1)

@@ -89,8 +89,8 @@ class Gate(dense.Gate):
     def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> Decision:
         wanted = both(x.present, needed(self.atoms, decisions))
         if self.control.forced is not None:
-            weights = self.control.weights(frame.batch, x.value)
-            return self.decide(weights, ~(weights <= 0), wanted, weights, consulted=False)
+            weights, opened = self.control.decided(frame.batch, x.value)
+            return self.decide(weights, opened, wanted, weights, consulted=False)
         logits = on_rows(self.body, x.value, wanted, frame, self.targets).flatten(1)
         weights, opened = self.activation(logits)
         return self.decide(weights, opened, wanted, logits, consulted=True)

@@ -87,8 +87,8 @@ class Gate(GateLeaf):
         wanted = both(x.present, needed(self.atoms, decisions))
         reached = wanted if wanted is not None else x.value.new_ones(frame.batch, dtype=torch.bool)
         if self.control.forced is not None:
-            weights = self.control.maps(frame.batch, frame.values[self.name], x.value)
-            return decided(self.activation, weights, ~(weights <= 0), reached, weights, consulted=False)
+            weights, opened = self.control.decided(frame.batch, x.value, frame.values[self.name])
+            return decided(self.activation, weights, opened, reached, weights, consulted=False)
         counted = wanted if self.coupled and self.training else None
         logits = of_rows(counted, lambda x: run(self.body, x, frame.sizes, self.targets), x.value)
         weights, opened = self.activation(logits)

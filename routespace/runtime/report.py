@@ -56,11 +56,12 @@ class Report(nn.Module):
             return cost
 
         weights, logits, reached = self._by_node(decisions)
+        opened = self._named([decision.open for decision in decisions])
         consulted: ByRoute = {}
         for (node, routes), decision in zip(self.gates, decisions, strict=True):
             consulted.setdefault(node, {}).update(dict.fromkeys(routes, decision.reached))
         far = partial(self._margins, decisions)
-        routing = Routing(weights, logits, reached, partial(view, self.meter.convention), far, consulted)
+        routing = Routing(weights, logits, reached, partial(view, self.meter.convention), far, consulted, opened)
         if self.debug:
             bad = routing.nan_gates()
             if bad:
@@ -75,6 +76,13 @@ class Report(nn.Module):
         for (node, _), decision in zip(self.gates, decisions, strict=True):
             reached[node] = reached[node] | decision.reached if node in reached else decision.reached
         return weights, logits, reached
+
+    def _named(self, values: Sequence[Tensor]) -> ByRoute:
+        """Values (N, K, …) of every gate by node and route."""
+        found: ByRoute = {}
+        for (node, routes), value in zip(self.gates, values, strict=True):
+            found.setdefault(node, {}).update(zip(routes, value.unbind(1), strict=True))
+        return found
 
     def _spread(self, values: Sequence[Tensor], decisions: Sequence[Decision]) -> ByRoute:
         """Values (N, K) of every gate by node and route, NaN where the node was not reached."""

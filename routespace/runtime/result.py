@@ -44,7 +44,8 @@ class Routing:
 
     `weights[node][route]` are (N,), of gates per position (N, H, W), NaN where the gate was not consulted; `logits`
     likewise, before the activation. `reached[node]` (N,) tells for which images a gate of it was consulted, and
-    `consulted[node][route]` (N,), where it is known, for which that of a route.
+    `consulted[node][route]` (N,), where it is known, for which that of a route. `opened[node][route]`, where it was
+    recorded, tells what is open (bool, shaped as the weights): a weight may round to 0, and NaN is open.
     """
 
     weights: ByRoute
@@ -53,6 +54,12 @@ class Routing:
     cost_of: Callable[[], Cost] = field(repr=False)
     margin_of: Callable[[], ByRoute] | None = field(default=None, repr=False)
     consulted: ByRoute | None = field(default=None, repr=False)
+    opened: ByRoute | None = field(default=None, repr=False)
+
+    def reached_by(self, node: str, route: str) -> Tensor:
+        """The images (N,) for which the gate of a route was consulted, shaped to stand beside its weights."""
+        asked = self.reached[node] if self.consulted is None else self.consulted[node][route]
+        return asked.view(-1, *[1] * (self.weights[node][route].dim() - 1))
 
     @cached_property
     def cost(self) -> Cost:
@@ -101,6 +108,7 @@ def _flatten(outcome: Outcome) -> tuple[list[Any], Any]:
         routing.weights,
         routing.logits,
         routing.reached,
+        routing.opened,
         cost.expected,
         cost.hard,
         cost.executed,
@@ -114,9 +122,9 @@ def _frozen(size: Any) -> Any:
 
 def _unflatten(parts: Iterable[Any], context: Any) -> Outcome:
     convention, size = context
-    output, weights, logits, reached, expected, hard, executed = parts
+    output, weights, logits, reached, opened, expected, hard, executed = parts
     cost = Cost(expected, hard, executed, str(convention))
-    return Outcome(output, Routing(weights, logits, reached, lambda: cost), _frozen(size))
+    return Outcome(output, Routing(weights, logits, reached, lambda: cost, opened=opened), _frozen(size))
 
 
 pytree.register_pytree_node(

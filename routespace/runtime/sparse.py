@@ -194,8 +194,8 @@ class Gate(GateLeaf):
         images = [image for piece in pieces for image in piece.images]
         like = frame.images
         if self.control.forced is not None:
-            weights = self.control.weights(frame.batch, like)[images]
-            return self.decide(frame, images, weights, weights, ~(weights <= 0), consulted=False)
+            weights, opened = (one[images] for one in self.control.decided(frame.batch, like))
+            return self.decide(frame, images, weights, weights, opened, consulted=False)
         if self.training and self.coupled:
             pieces = join(pieces)
             images = [image for piece in pieces for image in piece.images]

@@ -55,8 +55,8 @@ class Gate(GateLeaf):
         reached = torch.zeros(frame.batch, dtype=torch.bool, device=full.device)
         reached[images] = True
         if self.control.forced is not None:
-            weights = self.control.maps(frame.batch, size, full)
-            return self.decide(weights, ~(weights <= 0), reached, weights, images, consulted=False)
+            weights, opened = self.control.decided(frame.batch, full, size)
+            return self.decide(weights, opened, reached, weights, images, consulted=False)
         made = [self.plan(piece.value, frame).expand(len(piece.images), -1, -1, -1) for piece in pieces]
         for piece in pieces:
             frame.log(self.unit, piece.images[:1] if piece.blank else piece.images)
