@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from routespace.graph.build import build
     from routespace.graph.ir import RouteGraph
     from routespace.language.format import format_text as format
-    from routespace.language.load import load, loads
     from routespace.pruning import prune
+    from routespace.reading import load, loads
     from routespace.recording import record
     from routespace.runtime.control import forcing, freeze, replaying
     from routespace.runtime.errors import GateError, InputError, WeightsError
@@ -53,8 +53,8 @@ _HOMES = {
     "format": "routespace.language.format",
     "freeze": "routespace.runtime.control",
     "graph_of": "routespace.compiler",
-    "load": "routespace.language.load",
-    "loads": "routespace.language.load",
+    "load": "routespace.reading",
+    "loads": "routespace.reading",
     "merge": "routespace.space.registry",
     "op": "routespace.space.registry",
     "prune": "routespace.pruning",

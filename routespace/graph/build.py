@@ -32,6 +32,8 @@ def build(space: Space, findings: Findings | None = None) -> RouteGraph:
     """
     if not isinstance(space, Space):
         raise TypeError(f"a space is built, not a {type(space).__name__}; `load(path)` and `loads(text)` read one")
+    if findings is None and isinstance(space.remembered, RouteGraph):
+        return space.remembered
     found = findings if findings is not None else Findings({source.path: source for source in space.sources})
     with collector_paused():
         try:

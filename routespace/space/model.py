@@ -60,6 +60,15 @@ class Space:
         self.__dict__["_is_read"] = True
 
     @property
+    def remembered(self) -> Any:
+        """What was made of this very space, if anything was: its graph."""
+        return self.__dict__.get("_remembered")
+
+    def remember(self, made: object) -> None:
+        """Keep what was made of this space, so that it is made once; a space made from this one starts without it."""
+        self.__dict__["_remembered"] = made
+
+    @property
     def name(self) -> str:
         return self.declaration.name
 

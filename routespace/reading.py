@@ -1,0 +1,47 @@
+"""`load` and `loads`: from a file or a text to a space with nothing wrong with it. Neither loads torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from routespace.diagnostics import Findings
+from routespace.graph.build import build
+from routespace.language import load as language
+from routespace.space.model import ParameterValue, Space
+
+
+def load(
+    path: str | Path, *, space: str | None = None, findings: Findings | None = None, **given: ParameterValue
+) -> Space:
+    """The space in the `.route` file at `path`, its names, numbers, shapes and grid checked.
+
+    `space` chooses one where the file has several. Further arguments are parameters (numbers, yes/no as bool, op
+    names as str, lists) or policies (`live="always"`) of the space. Raises `RouteError` with everything that is wrong;
+    its `str()` is the report. Warnings are added to `findings`, if they are given.
+    """
+    return _checked(language.load(path, space=space, findings=findings, **given), findings)
+
+
+def loads(
+    text: str,
+    *,
+    path: str = "<text>",
+    space: str | None = None,
+    findings: Findings | None = None,
+    **given: ParameterValue,
+) -> Space:
+    """The space in `text`; imports are relative to the working directory. Otherwise as `load`.
+
+    >>> space = loads('''space tiny(width = 8) {
+    ...   input image: 3
+    ...   output y = image | conv(3, width)
+    ... }''', width=4)
+    >>> space.parameter("width")
+    4
+    """
+    return _checked(language.loads(text, path=path, space=space, findings=findings, **given), findings)
+
+
+def _checked(space: Space, findings: Findings | None) -> Space:
+    space.remember(build(space, findings))
+    return space
