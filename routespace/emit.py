@@ -101,7 +101,10 @@ class _Emitter:
         for target, owner in self.owners.items():
             module.add_submodule(target, owner)
         module.graph.lint()
-        self.begin.like = tuple(module.parameters())[:1]
+        first = next((path for path, _ in module.named_parameters()), None)
+        if first is not None:
+            holder, _, last = first.rpartition(".")
+            self.begin.holder = (module.get_submodule(holder), last)
         return module
 
     def call(self, name: str, leaf: nn.Module, *args: fx.Node) -> fx.Node:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 import routespace as rs
+from routespace.graph.bounds import bounds
 from routespace.graph.ledger import ledger
 from routespace.graph.params import count_parameters
 from routespace.space.conventions import CONVENTIONS
@@ -231,3 +234,72 @@ def test_registering_does_not_load_torch() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"shape": lambda args, inputs: None}, "the shape rule of `broken` fails: TypeError: it gives None"),
+        ({"shape": lambda args, inputs: 1 / 0}, "the shape rule of `broken` fails: ZeroDivisionError"),
+        ({"cost": lambda args, inputs, output: 1 / 0}, "the cost rule of `broken` fails: ZeroDivisionError"),
+        ({"cost": lambda args, inputs, output: 3}, "the cost rule of `broken` fails: TypeError: it gives 3"),
+    ],
+)
+def test_rules_that_fail_are_told_with_their_place(rules: dict[str, Any], said: str) -> None:
+    rs.op("broken", **rules)(lambda inputs: torch.nn.ReLU())
+    try:
+        with pytest.raises(rs.RouteError, match=re.escape(said)) as error:
+            rs.loads("space s {\n  input image: 3\n  output y = image | broken\n}")
+    finally:
+        OPS.remove("broken")
+    assert "<text>:3:22" in str(error.value) and error.value.diagnostics[0].code == "RS401"
+
+
+def test_a_merge_from_outside_is_done_to_a_single_stream_too() -> None:
+    rs.merge("length", neutral="zero")(lambda streams: sum(x.square() for x in streams).sqrt())
+    try:
+        space = rs.loads("""space s {
+          input image: 3
+          axis layer = 0..1
+          gate g per image { body mean | conv(1, routes, bias); activation relu_tanh }
+          node at layer {
+            x = image | conv(3, 4, stride = 4) if layer == 0 else length(a[layer - 1], b[layer - 1])
+            send x by g(x) { a: relu; b: conv(1) }
+          }
+          output y = length(a[1], b[1])
+        }""")
+        held = {"layer0": {"b": 1.0}, "layer1": {"b": 1.0}}
+        dense, fixed = rs.compile(space).eval(), rs.compile(space, form="fixed", net=held).eval()
+        fixed.load_state_dict({name: dense.state_dict()[name] for name in fixed.state_dict()})
+        images = torch.rand(2, 3, 64, 64)
+        with torch.no_grad(), rs.forcing(dense, held):
+            assert torch.allclose(dense(images).output, fixed(images).output, atol=1e-5)
+    finally:
+        MERGES.remove("length")
+
+
+def test_a_gate_that_opens_two_routes() -> None:
+    @rs.activation("two", range=(0.0, 1.0), closes=True, support=2)
+    class Two(torch.nn.Module):
+        def forward(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            places = logits.nan_to_num(torch.inf).topk(min(2, logits.shape[1]), 1).indices
+            opened = torch.zeros_like(logits, dtype=torch.bool).scatter(1, places, True) | logits.isnan()
+            return torch.where(opened, logits.sigmoid(), 0.0), opened
+
+    try:
+        graph = rs.build(
+            rs.loads("""space s {
+              input image: 3
+              gate g per image { body mean | conv(1, routes, bias); activation two }
+              node {
+                x = image | conv(1, 4, stride = 4)
+                y = sum by g(x) { a: x | conv(1); b: x | conv(3); c: x | conv(5) }
+              }
+              output o = y
+            }""")
+        )
+        stem, gate, each = 3 * 4 * 256, 4 * 3, 4 * 4 * 256
+        found = bounds(graph, (64, 64))
+        assert (found.least, found.most) == (stem + gate + 10 * each, stem + gate + 34 * each)
+    finally:
+        ACTIVATIONS.remove("two")

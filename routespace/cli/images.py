@@ -46,7 +46,11 @@ def read_image(path: Path, channels: int) -> NDArray[np.float32]:
     try:
         with Image.open(path) as image:
             upright: Any = ImageOps.exif_transpose(image)
-            pixels = np.asarray(upright.convert(MODES[channels]), dtype=np.float32) / 255.0
+            if upright.mode.startswith("I"):  # of 16 bits, which PIL would cut off at 255
+                grey = np.asarray(upright, dtype=np.float32) / 65535.0
+                pixels = grey if channels == 1 else np.repeat(grey[..., None], channels, -1)
+            else:
+                pixels = np.asarray(upright.convert(MODES[channels]), dtype=np.float32) / 255.0
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Trouble(f"`{path}` cannot be read as an image: {reason}") from None

@@ -46,7 +46,7 @@ def train(
     Examples:
       routespace train examples/small.route --out out/small
       routespace train examples/small.route --out out/small --steps 2000 --lr 0.1 --warmup 50 --set mu=0.3
-      routespace train examples/small.route --out out/small --steps 2000 --resume out/small
+      routespace train examples/small.route --out out/small --resume out/small   # goes on where it was interrupted
       routespace run out/small/artifact photo.png
     """
     loaded = read_space(file, read_settings(settings), space)

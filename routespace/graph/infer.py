@@ -22,8 +22,8 @@ from routespace.graph.ir import (
     Zero,
     is_per_position,
 )
-from routespace.graph.ops import IMAGE_STRIDE, check_merge, leaf_shape, size_at
-from routespace.space.registry import MERGES, OPS
+from routespace.graph.ops import IMAGE_STRIDE, check_merge, leaf_cost, leaf_shape, size_at
+from routespace.space.registry import MERGES
 from routespace.space.shape import NO_COST, Cost, Shape, Stride
 
 Size = tuple[int, int]
@@ -149,7 +149,7 @@ class _Inference:
         if isinstance(op, Leaf):
             counted = _padded(op) if self.padded else op
             shape = leaf_shape(counted, inputs, self.sizes)
-            cost = OPS[op.entry].cost(dict(counted.args), inputs, shape)
+            cost = leaf_cost(counted, inputs, shape)
             return shape, (LeafCost(cost, (inputs[0].height, inputs[0].width), (shape.height, shape.width)),)
         leaves: tuple[LeafCost, ...] = ()
         if isinstance(op, Chain):

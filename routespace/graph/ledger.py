@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from routespace.graph.demands import demands, is_opaque, runs_whole
 from routespace.graph.infer import Inferred, Sizes, image_size, infer
-from routespace.graph.ir import Apply, Gate, Merge, Output, Route, RouteGraph, Value, is_per_position
+from routespace.graph.ir import Apply, Gate, Input, Merge, Output, Route, RouteGraph, Value, is_per_position
 from routespace.graph.passes.guard import guard
 from routespace.space.conventions import Convention
 from routespace.space.demand import Demand, Everything
@@ -76,7 +76,7 @@ def ledger(graph: RouteGraph, size: Sizes) -> tuple[Row, ...]:
             value.node,
             part,
             true.costs[value.name],
-            padded.costs[value.name],
+            (padded if _reads_input(graph, value) else true).costs[value.name],
             squared.costs[value.name],
             value.node in entries,
             leaves,
@@ -85,19 +85,19 @@ def ledger(graph: RouteGraph, size: Sizes) -> tuple[Row, ...]:
             unread=isinstance(value, Route) and not readers,
         )
         if isinstance(value, Route) and is_per_position(graph, value):
-            rows.extend(_leaf_rows(row, value, true, padded, squared))
+            rows.extend(_leaf_rows(row, value, true, squared))
         else:
             rows.append(row)
     return tuple(rows)
 
 
-def _leaf_rows(whole: Row, route: Route, true: Inferred, padded: Inferred, squared: Inferred) -> Iterator[Row]:
+def _leaf_rows(whole: Row, route: Route, true: Inferred, squared: Inferred) -> Iterator[Row]:
     """A row for each op of a route that is decided per position."""
-    costs = [found.leaf_costs[route.name] for found in (true, padded, squared)]
+    costs = [found.leaf_costs[route.name] for found in (true, squared)]
     entering = [one.entering for one in costs[0]]
     last: tuple[Demand, ...] = (Everything(_size(true.shapes[route.name])),) if is_opaque(route.op) else ()
     for place, (leaf, after) in enumerate(demands(route.op, entering, last)):
-        own, wide, square = (found[place].cost for found in costs)
+        own, square = (found[place].cost for found in costs)
         if own == NO_COST:
             continue
         if runs_whole(leaf):
@@ -106,7 +106,7 @@ def _leaf_rows(whole: Row, route: Route, true: Inferred, padded: Inferred, squar
             whole,
             name=f"{route.name}:{place}",
             cost=own,
-            padded=wide,
+            padded=own,
             squared=square,
             position=after,
             positions=costs[0][place].positions,
@@ -162,7 +162,12 @@ def _part(graph: RouteGraph, value: Value) -> str | None:
 
 def _squared(graph: RouteGraph, size: Sizes) -> Inferred:
     height, _ = image_size(graph, size)
-    return infer(graph, (height, height), padded=True)
+    return infer(graph, (height, height))
+
+
+def _reads_input(graph: RouteGraph, value: Value) -> bool:
+    """Whether a value is made of an input: the stem, of which the released code prices maps of a half and a quarter."""
+    return isinstance(value, Apply) and any(isinstance(graph.by_name[arg], Input) for arg in value.args)
 
 
 def _entry_nodes(graph: RouteGraph) -> set[str]:

@@ -69,6 +69,8 @@ def _given(graph: RouteGraph, weights: Weights) -> Held:
     for node, routes in weights.items():
         if node not in by_node:
             raise Fault("RS702", f"there is no node `{node}` with a gate", help=did_you_mean(node, by_node))
+        if not isinstance(routes, Mapping):
+            raise Fault("RS704", f"node `{node}` is held at `{routes}`; a net says a weight for each route")
         for route, weight in routes.items():
             if route not in by_node[node]:
                 raise Fault("RS702", f"node `{node}` has no route `{route}`", help=did_you_mean(route, by_node[node]))

@@ -28,7 +28,7 @@ from routespace.space.expr import (
     Sum,
 )
 from routespace.space.registry import MERGES, OPS, BadArgument, OpEntry
-from routespace.space.shape import Shape, Stride
+from routespace.space.shape import Cost, Shape, Stride
 
 DEEPEST = 100
 MOST_CHANNELS = 2**22
@@ -195,7 +195,10 @@ class Resolver:
         """A registered op with its arguments checked against its signature."""
         filled = fill(entry.name, entry.parameters, args, env, self.numbers, span)
         op = Leaf(entry.name, tuple(filled.items()), tuple(shape.channels for shape in inputs), span)
-        return op, leaf_shape(op, inputs, self.sizes)
+        shape = leaf_shape(op, inputs, self.sizes)
+        if entry.outside:
+            leaf_cost(op, inputs, shape)
+        return op, shape
 
 
 def leaf_shape(op: Leaf, inputs: tuple[Shape, ...], sizes: dict[Stride, tuple[int, int]]) -> Shape:
@@ -209,7 +212,29 @@ def leaf_shape(op: Leaf, inputs: tuple[Shape, ...], sizes: dict[Stride, tuple[in
         shape = entry.shape(args, inputs)
     except BadArgument as error:
         raise Fault("RS401", f"`{op.entry}` does not fit: {error}", op.span, f"its input has {inputs[0]}") from None
+    except Exception as error:
+        raise broken_rule(op, "shape", error) from error
+    if not isinstance(shape, Shape):
+        raise broken_rule(op, "shape", TypeError(f"it gives {shape!r}, which is no Shape"))
     return check_size(shape, op.span)
+
+
+def leaf_cost(op: Leaf, inputs: tuple[Shape, ...], output: Shape) -> Cost:
+    """Work of a registered op on one image; `Fault` RS401 with its place where its rule fails."""
+    try:
+        cost = OPS[op.entry].cost(dict(op.args), inputs, output)
+    except Exception as error:
+        raise broken_rule(op, "cost", error) from error
+    if not isinstance(cost, Cost):
+        raise broken_rule(op, "cost", TypeError(f"it gives {cost!r}, which is no Cost"))
+    return cost
+
+
+def broken_rule(op: Leaf, kind: str, error: Exception) -> Fault:
+    """What to say of a rule that fails: of an op registered from outside; one of this package is let through."""
+    if not OPS[op.entry].outside:
+        raise error
+    return Fault("RS401", f"the {kind} rule of `{op.entry}` fails: {type(error).__name__}: {error}", op.span)
 
 
 def check_size(shape: Shape, span: Span | None) -> Shape:

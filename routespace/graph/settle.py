@@ -140,6 +140,11 @@ def _warn_unread(streams: Streams, exists: set[str], live: set[str], findings: F
                 place.declaration.span,
                 severity="warning",
             )
+    deciding = {draft.gate for draft in streams.drafts.values() if draft.gate}
+    for name, draft in streams.drafts.items():
+        if draft.kind == "gate" and name not in deciding:
+            message = f"gate `{name.rpartition('.')[2]}` decides nothing: no choice is by it"
+            findings.add("RS903", message, draft.span, severity="warning")
     sent: dict[int, list[Draft]] = {}
     for draft in streams.drafts.values():
         if draft.kind == "route":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from routespace.diagnostics import Findings, RouteError
 from routespace.graph.ir import RouteGraph
 from routespace.questions.nets import Nets
+from routespace.questions.requirements import place_of
 
 
 def check_requirements(graph: RouteGraph, findings: Findings) -> None:
@@ -23,4 +24,20 @@ def check_requirements(graph: RouteGraph, findings: Findings) -> None:
     except RouteError as error:
         findings.extend(error.diagnostics)
         return
+    _warn_of_unheld(nets, findings)
     findings.extend(verdict.misfit for verdict in verdicts if verdict.misfit and verdict.misfit.code == "RS711")
+
+
+def _warn_of_unheld(nets: Nets, findings: Findings) -> None:
+    """Warn about requirements that gates can break; not where finding that out would take too long."""
+    try:
+        unheld = nets.not_held_to()
+    except RouteError:
+        return
+    for one in unheld:
+        findings.add(
+            "RS912",
+            "gates can open what this requirement forbids: it binds nets, and at run time nothing holds gates to it",
+            place_of(one),
+            severity="warning",
+        )

@@ -113,6 +113,28 @@ class Nets:
             findings.add("RS710", message, place_of(kept[0]), text, others=[(place_of(one), "") for one in kept[1:]])
         return findings.diagnostics[0]
 
+    def not_held_to(self) -> list[Clause]:
+        """Requirements that some net breaks which the gates, left to themselves, can open for an image."""
+        apart = self.draw((*self.flow.proper, *self._support())).count
+        return [
+            one
+            for one, rules in self._asked.items()
+            if self.draw((*self.flow.proper, *self._support(), *rules)).count < apart
+        ]
+
+    def _support(self) -> Iterator[Rule]:
+        """What gates always open of their routes, where their nodes are used."""
+        formulas = self.flow.formulas
+        for gate in self.graph.gates:
+            always = ACTIVATIONS[gate.activation].opens(len(gate.routes))
+            routes = [
+                self.flow.opened(one.name) for one in self.graph.routes_of[gate.name] if one.name in self.flow.index
+            ]
+            if always is not None and len(routes) == len(gate.routes):
+                unused = formulas.negation(self.flow.used[gate.node])
+                opens = formulas.any((unused, formulas.count(routes, always, always)))
+                yield Rule(opens, f"gate `{gate.name}` opens {always} routes", gate.span)
+
     def names(self, net: Iterable[str]) -> list[str]:
         """The routes of a net in reading order."""
         net = frozenset(net)

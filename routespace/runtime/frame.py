@@ -74,7 +74,7 @@ class Begin(nn.Module):
     """Checks the images and opens the frame of a call.
 
     `sizes_of` gives, for an image size, the sizes of streams by stride and by name; it raises `InputError` where a
-    size does not fit. `like` holds a parameter whose device and dtype images must have, if the module has parameters.
+    size does not fit. `holder` is where a parameter stands whose device and dtype images must have, if there is one.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Begin(nn.Module):
         self.name, self.channels, self.smallest = name, channels, smallest
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)
         self.blanks = BlankStore()
-        self.like: tuple[Tensor, ...] = ()
+        self.holder: tuple[nn.Module, str] | None = None
 
     def forward(self, images: Tensor) -> Frame:
         if not isinstance(images, Tensor) or images.dim() != 4:
@@ -103,8 +103,7 @@ class Begin(nn.Module):
             raise InputError(
                 f"images of {size[0]}x{size[1]} are too small; {self.smallest} pixels a side are the minimum"
             )
-        for parameter in self.like:
-            check_against(images, parameter)
+        check_against(images, self.holder)
         return Frame(images.shape[0], size, *self.sizes_of(size), {self.name: images}, images, self.blanks)
 
 
@@ -122,7 +121,7 @@ class BeginPyramid(nn.Module):
         self.name, self.levels = name, tuple(levels)
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)
         self.blanks = BlankStore()
-        self.like: tuple[Tensor, ...] = ()
+        self.holder: tuple[nn.Module, str] | None = None
 
     def forward(self, given: Mapping[str, Tensor] | Sequence[Tensor]) -> Frame:
         tensors = self.tensors(given)
@@ -173,8 +172,7 @@ class BeginPyramid(nn.Module):
                 f"level `{name}` has {tensor.shape[0]} images, {tensor.dtype} on {tensor.device}; "
                 f"`{self.levels[0][0]}` has {first.shape[0]}, {first.dtype} on {first.device}"
             )
-        for parameter in self.like:
-            check_against(tensor, parameter)
+        check_against(tensor, self.holder)
 
     def check_size(self, name: str, stride: Stride, tensor: Tensor, place: int, finer: Tensor) -> None:
         """Each level has its share of the positions of the one before it, rounded up or down."""
@@ -188,8 +186,11 @@ class BeginPyramid(nn.Module):
                 )
 
 
-def check_against(images: Tensor, parameter: Tensor) -> None:
+def check_against(images: Tensor, holder: tuple[nn.Module, str] | None) -> None:
     """Images must live where the weights live and have their dtype (autocast excepted)."""
+    if holder is None:
+        return
+    parameter: Tensor = getattr(*holder)
     if images.device != parameter.device:
         raise InputError(f"images are on {images.device}, the module's weights on {parameter.device}")
     if images.dtype != parameter.dtype and not torch.is_autocast_enabled(images.device.type):

@@ -17,7 +17,8 @@ class Convention:
     gates are charged at all, and in the expected cost; `every_gate`: run or not. `fixed`,
     `fixed_in_expected`: whether work that no gate decides over (stem, decoder) is charged at all, and in the expected
     cost. `entry_cell`, `entry_gate`: whether the nodes fed by no
-    route are charged for their cells and gates. `padded`: sizes as if every window were padded to keep its size.
+    route are charged for their cells and gates. `padded`: what reads an input (a stem) is priced as if every window
+    were padded to keep its size.
     `square_outputs`: the ops that outputs are made by are priced on a map as wide as it is high (a released slip).
     `open_above`: a weight counts as open in the hard cost above this. Of routes decided per position: `twice` names
     ops that are counted two times (a released slip); `unread`: routes that nobody receives are charged as if run;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Source
@@ -112,6 +113,10 @@ def to_expr(value: ParameterValue) -> Expr:
         return Name("yes" if value else "no")
     if isinstance(value, (int, float)):
         return Number(value)
+    if isinstance(value, Integral):
+        return Number(int(value))
+    if isinstance(value, Real):
+        return Number(float(value))
     if isinstance(value, str):
         return Name(value)
     if isinstance(value, (list, tuple)):

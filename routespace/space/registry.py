@@ -140,6 +140,11 @@ class MergeEntry:
     factory: str | Callable[..., Any]
     ordered: bool = False
 
+    @property
+    def outside(self) -> bool:
+        """Whether it was registered from outside, so that it may do something to a single stream."""
+        return callable(self.factory)
+
 
 @dataclass(frozen=True, slots=True)
 class BudgetEntry:
@@ -281,7 +286,9 @@ def merge(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated function of a list of tensors as the merge `name`.
 
-    `neutral` is what a stream that is nothing counts as; an `ordered` merge keeps a place for it (zeros).
+    `neutral` changes nothing where it is merged: a stream that is nothing may be left out or count as it, and both have
+    to give the same. A merge that counts its streams, like a mean, has no neutral element: it is `ordered`, which keeps
+    a place for what is nothing (zeros).
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:

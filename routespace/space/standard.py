@@ -57,6 +57,13 @@ def _conv_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
     return Shape(channels, x.stride * args["stride"], _slide(args, x.height), _slide(args, x.width))
 
 
+def _pool_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
+    kernel, _, dilation, pad = _window(args)
+    if 2 * pad > dilation * (kernel - 1) + 1:
+        raise BadArgument(f"a pad of {pad} is more than half of a window of {dilation * (kernel - 1) + 1}")
+    return _conv_shape(args, inputs)
+
+
 def _conv_cost(args: Args, inputs: tuple[Shape, ...], output: Shape) -> Cost:
     groups = args.get("groups", 1)
     return Cost(macs=args["kernel"] ** 2 * (inputs[0].channels // groups) * output.elements)
@@ -187,7 +194,7 @@ _STANDARD = (
     OpEntry(
         "batchnorm",
         (
-            Parameter("eps", "number", 1e-5, least=0),
+            Parameter("eps", "number", 1e-5, least=1e-12),
             Parameter("momentum", "number", 0.1, least=0),
             Parameter("stats", "word", "all", words=("all", "active")),
         ),
@@ -202,7 +209,7 @@ _STANDARD = (
         "groupnorm",
         (
             Parameter("groups", "integer", required=True, least=1),
-            Parameter("eps", "number", 1e-5, least=0),
+            Parameter("eps", "number", 1e-5, least=1e-12),
             Parameter("stats", "word", "all", words=("all", "active"), by_mode=True),
         ),
         _groups,
@@ -229,7 +236,7 @@ _STANDARD = (
         f"{_LAYERS}:mean",
     ),
     *(
-        OpEntry(name, parameters, _conv_shape, _pool_cost, f"{_LAYERS}:{name}", window=_window)
+        OpEntry(name, parameters, _pool_shape, _pool_cost, f"{_LAYERS}:{name}", window=_window)
         for name, parameters in (
             ("maxpool", (_KERNEL, _STRIDE, _PAD, _DILATION)),
             ("avgpool", (_KERNEL, _STRIDE, _PAD)),

@@ -145,7 +145,7 @@ _COLUMNS = (
     ("the cell of an entry node", "entry_cell"),
     ("the gate of an entry node", "entry_gate"),
     ("routes that only outputs read", "routes_to_outputs"),
-    ("sizes as if windows were padded to keep them", "padded"),
+    ("sizes in the stem as if windows were padded to keep them", "padded"),
     ("outputs priced as wide as they are high", "square_outputs"),
     ("a weight is open above", "open_above"),
 )

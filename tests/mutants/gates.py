@@ -83,8 +83,8 @@ GATES = (
     Mutant(
         "a replay rounds its weights",
         "runtime/control.py",
-        "torch.nan_to_num(weight.detach(), nan=0.0)",
-        "torch.nan_to_num(weight.detach(), nan=0.0).round()",
+        "weight.detach(), 0.0)",
+        "weight.detach().round(), 0.0)",
     ),
     Mutant(
         "unreached recorded as shut",

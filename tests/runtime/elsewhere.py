@@ -13,8 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from routespace.runtime.frame import Begin, BeginPyramid
-
 CUDA = torch.device("cuda:0")
 _INDEXING = ("Tensor.__getitem__", "Tensor.__setitem__", "Tensor.index_put", "Tensor.index_put_", "index_put")
 _CROSSING = ("Tensor.copy_", "Tensor.to", "Tensor.cpu", "Tensor.cuda", "Tensor.type_as")
@@ -104,8 +102,6 @@ def sent(value: Any) -> Any:
         return {name: sent(one) for name, one in value.items()}
     assert isinstance(value, nn.Module)
     for part in value.modules():
-        if isinstance(part, (Begin, BeginPyramid)):
-            part.like = tuple(map(sent, part.like))
         for held in (part._parameters, part._buffers):
             for name, tensor in held.items():
                 if tensor is not None:

@@ -89,4 +89,15 @@ ENTRIES = (
             "  node {\n    x = image | conv(1, 8)\n    y = x + g(x) * (x | conv(3))\n  }\n  output out = y\n"
         ),
     ),
+    Entry(
+        "RS912",
+        "requirement that gates can break",
+        "What a space requires binds the nets that are declared, counted, drawn and found. For an image, gates open\n"
+        "what their activations can open, and some of that is forbidden here. `argmax` opens one route at a time.",
+        space_of(
+            "  axis layer = 0..2\n  gate g per image { body mean | conv(1, routes, bias); activation relu_tanh }\n"
+            "  node at layer {\n    x = image | conv(1, 8) if layer == 0 else a[layer - 1] + b[layer - 1]\n"
+            "    send x by g(x) { a: relu; b: conv(1) }\n  }\n  output y = a[2]\n  require open(x[layer]) <= 1\n"
+        ),
+    ),
 )

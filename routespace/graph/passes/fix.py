@@ -126,7 +126,7 @@ class _Fixer:
         if entry.neutral == "zero" and not entry.ordered:
             there = [(arg, source) for arg, source in there if not isinstance(source, _Zeros)]
         args = tuple(self.tensor(source) for _, source in there)
-        if len(args) == 1:
+        if len(args) == 1 and not entry.outside:
             self.streams[value.name] = args[0]
             return
         self.put(replace(value, args=args, guard=None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from routespace.graph.ir import Apply, Gate, Leaf, Merge, Output, Route, RouteGraph, Value
+from routespace.graph.ir import Apply, Gate, Input, Leaf, Merge, Output, Route, RouteGraph, Value
 from routespace.space.conventions import Convention
 from routespace.space.registry import OPS
 from routespace.space.shape import Shape
@@ -91,7 +91,7 @@ class Prices:
     """
 
     def __init__(self, graph: RouteGraph, size: Sizes, convention: Convention) -> None:
-        steps = plan(graph, size, convention.padded).steps
+        true, padded = plan(graph, size), plan(graph, size, convention.padded)
         self.graph, self.convention = graph, convention
         behind_gates = gated(graph)
         entries = _entries(graph)
@@ -104,7 +104,7 @@ class Prices:
             doubles = convention.twice if _per_position(graph, value) else frozenset()
             self.leaves[value.name] = [
                 (step, _work(step, squared).under(convention) * (2 if step.leaf.entry in doubles else 1))
-                for step in steps[value.name]
+                for step in (padded if _is_stem(graph, value) else true).steps[value.name]
             ]
             self.price[value.name] = sum(one for _, one in self.leaves[value.name])
             self.part[value.name] = None if self._left_out(value, part, entries) else part
@@ -126,6 +126,11 @@ class Prices:
     def _only_for_outputs(self, name: str) -> bool:
         readers = [self.graph.by_name[reader] for reader in self.graph.readers[name]]
         return all(isinstance(reader, Output) or reader.node.startswith("outputs.") for reader in readers)
+
+
+def _is_stem(graph: RouteGraph, value: Value) -> bool:
+    """Whether a value is the first thing done to an input."""
+    return isinstance(value, Apply) and any(isinstance(graph.by_name[arg], Input) for arg in value.args)
 
 
 def _per_position(graph: RouteGraph, value: Value) -> bool:

@@ -1,0 +1,87 @@
+"""Replayed records decide as they did where weights alone do not tell."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import routespace as rs
+
+TEXT = """space s {
+  input image: 3
+  axis layer = 0..1
+  gate g per image { body mean | conv(1, routes, bias); activation ACTIVATION }
+  node at layer {
+    x = image | conv(3, 4, stride = 4) if layer == 0 else keep[layer - 1]
+    h = x | conv(3, bias)
+    send h by g(x) { keep: relu } closed keep = x
+  }
+  output o = keep[1]
+  live by_node
+}"""
+
+
+@pytest.mark.parametrize("form", ["dense", "sparse", "export"])
+@pytest.mark.parametrize(
+    ("activation", "logit"),
+    [("sigmoid", -200.0), ("geretanh", 1e-9), ("relu_tanh", math.nan), ("sigmoid", math.nan), ("relu_tanh", -1.0)],
+)
+def test_open_gates_of_no_weight_and_of_nan_stay_open(form: str, activation: str, logit: float) -> None:
+    module = rs.compile(rs.loads(TEXT.replace("ACTIVATION", activation)), form=form).eval()  # type: ignore[arg-type]
+    gate = module.get_submodule("layer0.gate.body")
+    with torch.no_grad():
+        for name, parameter in gate.named_parameters():
+            parameter.fill_(logit if name.endswith("bias") else 0.0)
+        first = module(torch.rand(2, 3, 64, 64))
+        assert first.routing.opened["layer0"]["keep"].tolist() == [not logit < -0.5 or activation == "sigmoid"] * 2
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        first = module(images)
+        with rs.replaying(module, first.routing):
+            again = module(images)
+        free = module(images)
+    assert torch.allclose(first.output, again.output, rtol=0, atol=0, equal_nan=True)
+    assert torch.allclose(first.output, free.output, rtol=0, atol=0, equal_nan=True)
+    assert torch.equal(first.routing.opened["layer1"]["keep"], again.routing.opened["layer1"]["keep"])
+
+
+def test_records_of_other_spaces_are_refused() -> None:
+    text = TEXT.replace("ACTIVATION", "relu_tanh")
+    small = rs.compile(rs.loads(text))
+    large = rs.compile(rs.loads(text.replace("0..1", "0..2").replace("keep[1]", "keep[2]")))
+    with torch.no_grad():
+        outcome = small(torch.rand(1, 3, 64, 64))
+        with (
+            pytest.raises(rs.GateError, match="another space: it has nothing of route `keep` of `layer2`"),
+            rs.replaying(large, outcome.routing),
+        ):
+            pass
+        with pytest.raises(rs.GateError, match=r"`outcome\.routing`, not a Outcome"), rs.replaying(small, outcome):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("gates", "said"),
+    [
+        ({"layer0": {"keep": "open"}}, "a number or a tensor, not to 'open'"),
+        ({"layer0": torch.ones(2)}, "a mapping of weights by route, not to a Tensor"),
+        ({"layer0": SimpleNamespace()}, "not to a SimpleNamespace"),
+    ],
+)
+def test_what_is_no_weight_is_refused(gates: object, said: str) -> None:
+    module = rs.compile(rs.loads(TEXT.replace("ACTIVATION", "relu_tanh")))
+    with pytest.raises(rs.GateError, match=said), rs.forcing(module, gates):  # type: ignore[arg-type]
+        pass
+
+
+def test_assigned_weights_say_what_images_have_to_be() -> None:
+    module = rs.compile(rs.loads(TEXT.replace("ACTIVATION", "relu_tanh")), form="sparse")
+    weights = {name: tensor.double() for name, tensor in module.state_dict().items()}
+    module.load_state_dict(weights, assign=True)
+    with torch.no_grad():
+        assert module(torch.rand(1, 3, 64, 64).double()).output.dtype == torch.float64
+        with pytest.raises(rs.InputError, match=r"torch\.float32, the module's weights torch\.float64"):
+            module(torch.rand(1, 3, 64, 64))
