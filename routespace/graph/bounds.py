@@ -34,7 +34,7 @@ def bounds(graph: RouteGraph, size: Sizes, convention: str | None = None) -> Bou
     runs = simulate(graph, opened)
     least = sum(hard[row.name] for row in rows if row.value in runs or prices[row.name].always_hard)
     for gate in _choosy(graph):
-        if gate.name in runs:
+        if gate.name in runs and not gate.below:
             chosen_runs = [simulate(graph, {**opened, gate.name: frozenset({k})}) for k in range(len(gate.routes))]
             left = [row for row in rows if row.value not in runs and len(_routes_alone(graph, row, gate)) == 1]
             least += sum(sorted(_by_route(graph, left, gate, hard, chosen_runs))[: _number(gate)])
@@ -43,15 +43,17 @@ def bounds(graph: RouteGraph, size: Sizes, convention: str | None = None) -> Bou
 
 
 def _least_open(gate: Gate) -> frozenset[int]:
-    number = _number(gate)
+    number = None if gate.below else _number(gate)
     if number is None:
         return frozenset()
     return frozenset(range(number)) if number == len(gate.routes) else some_routes(number)
 
 
 def _number(gate: Gate) -> int | None:
-    """How many routes a gate always opens; None where that depends on its logits."""
-    return ACTIVATIONS[gate.activation].opens(len(gate.routes))
+    """How many routes a gate always opens for an image; None where that depends on its logits. One that decides per
+    position may open others elsewhere."""
+    number = ACTIVATIONS[gate.activation].opens(len(gate.routes))
+    return number if gate.granularity == "image" or number == len(gate.routes) else None
 
 
 def _choosy(graph: RouteGraph) -> list[Gate]:

@@ -127,7 +127,7 @@ class Concrete:
                 others=[(draft.span, "used here")],
             )
         name, args = self._activation(clauses["activation"].value, draft.env)
-        if not ACTIVATIONS[name].closes:
+        if not ACTIVATIONS[name].closes and not draft.below:
             self.findings.add(
                 "RS911",
                 f"`{name}` never gives 0: nothing that this gate decides is ever skipped",

@@ -37,7 +37,8 @@ def extract(nets: Nets, profile: Profile, share: float | Fraction = 0.5) -> Extr
     usual = profile.usual(nets.graph, share)
     kept = proper(nets.graph, usual)
     if not kept:
-        message = f"routes open for {100 * float(share):g}% of {profile.images:,} images: no path leads from an input to an output"
+        of_images = f"{100 * float(share):g}% of {profile.images:,} images"
+        message = f"routes open for {of_images}: no path leads from an input to an output"
         nets.report(Diagnostic("RS711", message, help="ask for routes that fewer images used"))
     verdict = nets.contains(kept)
     if verdict.misfit is not None:

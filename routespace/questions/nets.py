@@ -130,7 +130,7 @@ class Nets:
             routes = [
                 self.flow.opened(one.name) for one in self.graph.routes_of[gate.name] if one.name in self.flow.index
             ]
-            if always is not None and len(routes) == len(gate.routes):
+            if always is not None and not gate.below and len(routes) == len(gate.routes):
                 unused = formulas.negation(self.flow.used[gate.node])
                 opens = formulas.any((unused, formulas.count(routes, always, always)))
                 yield Rule(opens, f"gate `{gate.name}` opens {always} routes", gate.span)
@@ -223,7 +223,7 @@ class Nets:
                 continue
             entry, number = ACTIVATIONS[gate.activation], len(indices[gate.name])
             always = entry.opens(len(gate.routes))
-            if always is not None and number != always:
+            if always is not None and number != always and (number or not gate.below):
                 message = f"gate `{gate.name}` by `{gate.activation}` "
                 if number or not gate.routes:
                     message += f"cannot open {number} of {len(gate.routes)} routes"

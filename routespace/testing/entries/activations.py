@@ -58,7 +58,7 @@ def open_is_more_than_zero(subject: Subject) -> None:
         if not tried.entry.closes and not bool(opened.all()):
             row = int((~opened).any(1).nonzero()[0])
             raise tried.fail(law, f"declares that it never closes and shuts a route for {shown(everything[row])}")
-        if tried.entry.closes and tried.entry.opens(tried.routes) is None and bool(opened.all()):
+        if tried.entry.closes and tried.entry.support in ("any", "all") and bool(opened.all()):
             several = replace(tried, routes=tried.routes + 3)  # among more routes, of which one may have to stay open
             given = torch.cat([several.moderate(), several.extreme()])
             if bool(several.ask(given)[1].all()):

@@ -28,6 +28,9 @@ def bare(case: Case) -> Iterator[str]:
             used = f"{leaf.entry}{_args(entry.parameters, dict(leaf.args))}"
             for channels in dict.fromkeys((1, 2, *leaf.channels)):
                 yield format_text(_OP.format(channels=channels, op=used))
+                if any(gate.granularity == "position" for gate in graph.gates):
+                    yield format_text(_GATED_OP.format(channels=channels, op=used))
+                    yield format_text(_GATED_OP.format(channels=channels, op=f"conv(3) | {used} | conv(3)"))
 
 
 _GATE = """space s {{
@@ -35,6 +38,12 @@ _GATE = """space s {{
   gate g per image {{ body mean | conv(1, routes, bias); activation {activation} }}
   node n {{ {node} }}
   output y = {read}
+}}
+"""
+_GATED_OP = """space s {{
+  input image: {channels}
+  gate g per position {{ body conv(3, routes, bias); activation relu_tanh }}
+  output y = g(image) * (image | {op})
 }}
 """
 _OP = """space s {{

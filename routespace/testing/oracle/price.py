@@ -157,12 +157,13 @@ def _part(value: Value, behind_gates: set[str]) -> str | None:
 
 
 def gated(graph: RouteGraph) -> set[str]:
-    """Values that only routes of gates read, directly or through other values."""
+    """Values that only routes of gates read, directly or through other values, gates that only such routes consult
+    among them."""
     free: set[str] = set()
     for value in reversed(graph.values):
-        if isinstance(value, (Output, Gate)) or (value.name in free and isinstance(value, (Apply, Merge))):
+        if isinstance(value, Output) or (value.name in free and isinstance(value, (Apply, Merge, Gate))):
             free.update(value.args)
-        elif isinstance(value, Route) and value.name in free:
+        elif isinstance(value, Route) and (value.name in free or not graph.readers[value.name]):
             free.add(value.gate)
     return {value.name for value in graph.values} - free
 
