@@ -130,3 +130,12 @@ def test_profiles_that_are_none_are_refused(text: str, run: Run, files: Path) ->
 def test_profiles_add_up() -> None:
     assert json.loads((USED + USED).to_json())["opened"]["layer1.s4"] == {"keep": 18, "down": 4}
     assert (Profile(1, {}) + USED).images == 11
+
+
+@pytest.mark.parametrize("percent", [7, 14, 28, 55])
+def test_a_share_is_taken_as_it_is_written(run: Run, files: Path, percent: int) -> None:
+    opened = {f"layer{at}.s4": {"keep": percent} for at in range(3)}
+    (files / "p.json").write_text(Profile(100, opened).to_json())
+    ended = run("extract", "tiny.route", "p.json", "--at-least", str(percent))
+    assert ended.code == 0 and "keep[0..2, s4]" in ended.out
+    assert run("extract", "tiny.route", "p.json", "--at-least", f"{percent}.01").code == 1

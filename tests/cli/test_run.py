@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.torch
+from PIL import Image
 
 import routespace as rs
+from routespace.cli.images import read_image
 from routespace.integrations.artifact import save_artifact
 from routespace.integrations.scenes import draw_scene
 from tests.cli.conftest import Run
@@ -143,3 +145,12 @@ def test_maps_of_gates_per_position_are_drawn(run: Run, files: Path, images: Pat
         assert picture.startswith(b"\x89PNG") and len(picture) > 5000
     weights = json.loads((files / "out" / "maps" / "scene0.json").read_text())
     assert 0 < weights["layer1"]["h.spatial"] <= 1
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_16_bits_are_not_cut_off(tmp_path: Path, channels: int) -> None:
+    ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    found = read_image(tmp_path / "deep.png", channels)
+    assert found.shape == (channels, 64, 64) and found.dtype == np.float32
+    assert abs(found - ramp / 65535).max() < 1e-6

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from routespace.graph.build import build
-from routespace.graph.ir import Merge
-from routespace.language.load import loads
+from routespace.graph.ir import Merge, Route, is_per_position
+from routespace.language.load import load, loads
 from routespace.language.parser import parse
 from routespace.testing.cases import Case
+from routespace.testing.fuzzing import fuzz
 from routespace.testing.fuzzing.shrink import shrink, weight
 from routespace.testing.fuzzing.smaller import smaller_files
 
@@ -44,3 +45,20 @@ def test_only_what_matters_is_left(wanted: object, most: int) -> None:
 def test_what_nothing_breaks_stays() -> None:
     case = Case(SMALL)
     assert shrink(case, lambda one: None, 0.0) == (case, 0)
+
+
+def test_an_op_behind_a_gate_per_position_is_left_with_its_gate() -> None:
+    text = (Path(__file__).parents[2] / "examples" / "two_grains.route").read_text("utf-8")
+
+    def is_gated(case: Case) -> bool | None:
+        routes = [one for one in case.graph.values if isinstance(one, Route) and is_per_position(case.graph, one)]
+        return any("conv" in str(one.op) for one in routes) or None
+
+    case, _ = shrink(Case(text), is_gated, 60)
+    assert len(case.text.splitlines()) <= 6, case.text
+
+
+def test_nets_of_other_spaces_are_left_out() -> None:
+    space = load(Path(__file__).parents[2] / "examples" / "classic" / "deeplabv3_plus.route", depth=4)
+    verdict = fuzz(space, examples=1, laws=["json keeps meaning"])
+    assert verdict.left_out == ("deeplabv3_plus",) and verdict.found is None

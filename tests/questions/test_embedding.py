@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import permutations
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -331,6 +332,7 @@ def test_nets_drawn_from_a_space_are_found_in_it(first: int) -> None:
         ('{"nodes": {"a": 1, "b": 1}, "edges": [], "inputs": ["a"]}', "nothing leads to node `b`"),
         ('{"nodes": {"a": 1, "b": 1}, "edges": [], "outputs": ["a"]}', "nothing leads on from node `b`"),
         ('{"nodes": {"a": 1}, "edges": [], "outputs": "a"}', "lists of nodes"),
+        ('{"nodes": {"a": 1}, "edges": [], "inputs": ["a", "a"]}', "stands 2 times among the inputs"),
     ],
 )
 def test_graphs_that_are_none_are_refused(text: str, says: str) -> None:
@@ -360,3 +362,11 @@ def test_a_graph_of_another_library_is_read() -> None:
     assert sketch_of(Likewise()) == sketch({"a": 4, "b": 8}, "a b")
     with pytest.raises(rs.RouteError, match="no direction"):
         sketch_of(type("Undirected", (Likewise,), {"is_directed": lambda self: False})())
+
+
+def test_strides_of_numpy_are_numbers_and_names_are_told_apart() -> None:
+    counted = type("Counted", (Likewise,), {"nodes": {"a": {"stride": np.int64(4)}, "b": {"stride": np.float64(8)}}})
+    assert sketch_of(counted()) == sketch({"a": 4, "b": 8}, "a b")
+    twice = type("Twice", (Likewise,), {"nodes": {1: {"stride": 4}, "1": {"stride": 4}}, "edges": ()})
+    with pytest.raises(rs.RouteError, match="two of its nodes are called `1`"):
+        sketch_of(twice())

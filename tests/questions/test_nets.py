@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 import routespace as rs
 from routespace.diagnostics import Findings
@@ -190,3 +191,56 @@ def test_requirements_given_from_python_replace_those_of_the_text() -> None:
     own = Nets(rs.build(rs.loads(text, depth=4))).count()
     assert own == asked(segmentation(4), "keep[0, s4]").count()
     assert Nets(rs.build(rs.loads(text, depth=4, require="single_path"))).count() == paths(4)
+
+
+@pytest.mark.parametrize(
+    ("condition", "count"),
+    [("not up[layer, scale]", 3), ("up[1, s4]", 0), ("sum(up[l, s4] for l in layer) == 0", 3), ("down[0, s4]", 2)],
+)
+def test_a_route_that_exists_nowhere_is_never_open(condition: str, count: int) -> None:
+    """With a depth of 1 the small space has no `up`."""
+    graph = rs.build(rs.load(EXAMPLES / "small.route", depth=1))
+    assert Nets(graph).count() == 3
+    assert asked(graph, condition).count() == count
+
+
+def test_a_gate_that_opens_one_route_cannot_open_none() -> None:
+    graph = rs.build(
+        rs.loads("""space s {
+          input image: 3
+          gate pick per image { body mean | conv(1, routes, bias); activation argmax }
+          node n {
+            x = image | conv(3, 4, stride = 4)
+            h = x + (sum by pick(x) { small: x | conv(1); large: x | conv(3) })
+            send h by pick(x) { keep: relu; wide: conv(3) }
+          }
+          output y = keep + wide
+        }""")
+    )
+    nets = Nets(graph)
+    inner = [route.name for route in nets.flow.routes if "small" in route.name or "large" in route.name]
+    for opened, attainable in (([], False), (inner[:1], True), (inner, False)):
+        assert nets.contains(["n.keep", *opened]).is_contained
+        assert nets.contains(["n.keep", *opened], attainable=True).is_contained == attainable
+
+
+def test_a_net_that_leaves_by_an_earlier_output_costs_what_the_space_forced_to_it_costs() -> None:
+    space = rs.loads("""space s {
+      input image: 3
+      axis layer = 0..2
+      gate soft per image { body mean | conv(1, routes, bias); activation relu_tanh }
+      node at layer {
+        x = image | conv(3, 4, stride = 4) if layer == 0 else keep[layer - 1]
+        send x by soft(x) { keep: conv(3) }
+      }
+      output early = keep[1]
+      output late = keep[2]
+      cost dynamic_routing_table1
+    }
+    net short in s { row keep[0..1] }""")
+    fixed, sparse = rs.compile(space, form="fixed", net="short").eval(), rs.compile(space, form="sparse")
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad(), rs.forcing(sparse, {"layer0": "open", "layer1": "open", "layer2": "closed"}):
+        forced, alone = sparse(images).routing.cost.hard, fixed(images).routing.cost.hard
+    found = PricedNets(Nets(rs.build(space)), (64, 64)).cheapest()
+    assert forced.item() == alone.item() == found.work
