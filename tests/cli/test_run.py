@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.torch
-from PIL import Image
 
 import routespace as rs
 from routespace.cli.images import read_image
