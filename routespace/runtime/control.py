@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from routespace.runtime.result import Routing
 from routespace.runtime.tree import every
 
 Weight = float | Tensor
+Override: TypeAlias = "tuple[tuple[Weight, ...] | None, tuple[Tensor, ...] | None]"
+"""Weights of the routes of a gate and where they are open; None where the gate, or its weights, tell that."""
 
 
 class Control:
@@ -86,7 +89,7 @@ def forcing(module: nn.Module, gates: Mapping[str, Mapping[str, Weight] | str | 
     Raises `GateError` for a node or route that does not exist.
     """
     known = controls(module)
-    changed: dict[int, tuple[Control, tuple[Weight, ...] | None]] = {}
+    changed: dict[int, tuple[Control, Override]] = {}
     try:
         for node, wanted in gates.items():
             if node not in known:
@@ -96,14 +99,14 @@ def forcing(module: nn.Module, gates: Mapping[str, Mapping[str, Weight] | str | 
         yield module
     finally:
         for control, before in changed.values():
-            control.forced = before
+            control.forced, control.opened = before
 
 
 def _force(
     node: str,
     routes: dict[str, tuple[Control, int]],
     wanted: Mapping[str, Weight] | str | float,
-    changed: dict[int, tuple[Control, tuple[Weight, ...] | None]],
+    changed: dict[int, tuple[Control, Override]],
 ) -> None:
     if isinstance(wanted, str):
         if wanted not in ("open", "closed"):
@@ -121,29 +124,24 @@ def _force(
             raise GateError(f"node `{node}` has no route `{route}`{f'; {hint}' if hint else ''}")
     for control, _ in routes.values():
         if id(control) not in changed:
-            changed[id(control)] = (control, control.forced)
-            control.forced = tuple(wanted.get(route, 0.0) for route in control.routes)
-
-
-def _controls_once(module: nn.Module) -> list[Control]:
-    held = {id(control): control for routes in controls(module).values() for control, _ in routes.values()}
-    return list(held.values())
+            changed[id(control)] = (control, (control.forced, control.opened))
+            control.forced, control.opened = tuple(wanted.get(route, 0.0) for route in control.routes), None
 
 
 @contextmanager
 def among(module: nn.Module, places: Sequence[int]) -> Iterator[nn.Module]:
     """Within the block, weights forced for each image of a batch are those of the images at `places`."""
-    held = _controls_once(module)
-    before = [(control.forced, control.opened) for control in held]
+    held = {id(control): control for routes in controls(module).values() for control, _ in routes.values()}
+    before = [(control.forced, control.opened) for control in held.values()]
     try:
-        for control in held:
+        for control in held.values():
             if control.forced is not None:
                 control.forced = tuple(_taken(weight, places) for weight in control.forced)
             if control.opened is not None:
                 control.opened = tuple(opened[list(places)] for opened in control.opened)
         yield module
     finally:
-        for control, (forced, opened) in zip(held, before, strict=True):
+        for control, (forced, opened) in zip(held.values(), before, strict=True):
             control.forced, control.opened = forced, opened
 
 
@@ -175,18 +173,12 @@ def replaying(module: nn.Module, routing: Routing) -> Iterator[nn.Module]:
         }
         for node, of in routing.weights.items()
     }
-    held = _controls_once(module)
-    before = [control.opened for control in held]
     with forcing(module, gates):
-        try:
-            for node, routes in controls(module).items():
-                for control, _ in routes.values():
-                    if routing.opened is not None:
-                        control.opened = tuple(routing.opened[node][route] for route in control.routes)
-            yield module
-        finally:
-            for control, opened in zip(held, before, strict=True):
-                control.opened = opened
+        for node, routes in controls(module).items():
+            for control, _ in routes.values():
+                if routing.opened is not None:
+                    control.opened = tuple(routing.opened[node][route] for route in control.routes)
+        yield module
 
 
 def freeze(module: nn.Module, *nodes: str) -> None:

@@ -85,3 +85,16 @@ def test_assigned_weights_say_what_images_have_to_be() -> None:
         assert module(torch.rand(1, 3, 64, 64).double()).output.dtype == torch.float64
         with pytest.raises(rs.InputError, match=r"torch\.float32, the module's weights torch\.float64"):
             module(torch.rand(1, 3, 64, 64))
+
+
+def test_what_is_forced_within_a_replay_is_forced() -> None:
+    module = rs.compile(rs.loads(TEXT.replace("ACTIVATION", "relu_tanh")), form="sparse")
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad(), rs.forcing(module, {"layer0": "open", "layer1": "open"}):
+        routing = module(images).routing
+    with torch.no_grad(), rs.replaying(module, routing):
+        with rs.forcing(module, {"layer0": "closed"}):
+            inner = module(images).routing
+        after = module(images).routing
+    assert inner.opened["layer0"]["keep"].tolist() == [False, False]
+    assert after.opened["layer0"]["keep"].tolist() == [True, True]
