@@ -21,10 +21,9 @@ from routespace.space.registry import OPS
 def load(
     path: str | Path, *, space: str | None = None, findings: Findings | None = None, **given: ParameterValue
 ) -> Space:
-    """The space in the `.route` file at `path`.
+    """The space in the `.route` file at `path` with its names looked up, and nothing computed or built yet.
 
-    `space` chooses one where the file has several. Further arguments are parameters (numbers, yes/no as bool, op
-    names as str, lists) or policies (`live="always"`) of the space. Raises `RouteError`; its `str()` is the report.
+    Arguments and errors are those of `routespace.load`, which goes on from here.
     """
     found = findings if findings is not None else Findings()
     text = read_text(Path(path), str(path), None, found)
@@ -39,15 +38,7 @@ def loads(
     findings: Findings | None = None,
     **given: ParameterValue,
 ) -> Space:
-    """The space in `text`; imports are relative to the working directory. Otherwise as `load`.
-
-    >>> space = loads('''space tiny(width = 8) {
-    ...   input image: 3
-    ...   output y = image | conv(3, width)
-    ... }''', width=4)
-    >>> space.parameter("width")
-    4
-    """
+    """The space in `text`; imports are relative to the working directory. Otherwise as `load`."""
     found = findings if findings is not None else Findings()
     return _space(text, path, Path(path), space, given, found, findings is None)
 
