@@ -81,9 +81,7 @@ class Routing:
         ]
 
     def _is_nan(self, node: str, route: str, weight: Tensor) -> bool:
-        asked = self.reached[node] if self.consulted is None else self.consulted[node][route]
-        bad = torch.isnan(weight)
-        return bool(((bad.flatten(1).any(1) if bad.dim() > 1 else bad) & asked).any())
+        return bool((torch.isnan(weight) & self.reached_by(node, route)).any())
 
 
 @dataclass
