@@ -25,7 +25,8 @@ def simulate(graph: RouteGraph, open_routes: dict[str, frozenset[int]]) -> set[s
             case Route():
                 opened = open_routes[value.gate]
                 consulted = value.gate in ran
-                delivers = value.index in opened or (bool(opened) and value.sends and live != "by_route")
+                zeros = bool(opened) and value.sends and live != "by_route"
+                delivers = value.source in there if value.index in opened else zeros
                 present = consulted and (delivers if opened else value.closed is not None)
                 if is_per_position(graph, value):
                     present = consulted and (value.index not in opened or value.source in there)
