@@ -9,7 +9,7 @@ from routespace.graph.infer import Sizes
 from routespace.graph.ir import Gate, Input, Output, Route, RouteGraph, Zero
 from routespace.graph.ledger import Row, ledger, price
 from routespace.graph.passes.guard import guard
-from routespace.graph.simulate import simulate, some_routes
+from routespace.graph.simulate import simulate
 from routespace.space.conventions import CONVENTIONS
 from routespace.space.registry import ACTIVATIONS
 
@@ -30,23 +30,25 @@ def bounds(graph: RouteGraph, size: Sizes, convention: str | None = None) -> Bou
     rows = ledger(graph, size)
     prices = {row.name: price(row, chosen) for row in rows}
     hard = {name: one.hard for name, one in prices.items()}
-    opened = {gate.name: _least_open(gate) for gate in graph.gates}
-    runs = simulate(graph, opened)
+    opened = {gate.name: _surely_open(gate) for gate in graph.gates}
+    undecided = {gate.name: number for gate in _choosy(graph) if not gate.below and (number := _number(gate))}
+    runs = simulate(graph, opened, undecided)
     least = sum(hard[row.name] for row in rows if row.value in runs or prices[row.name].always_hard)
-    for gate in _choosy(graph):
-        if gate.name in runs and not gate.below:
-            chosen_runs = [simulate(graph, {**opened, gate.name: frozenset({k})}) for k in range(len(gate.routes))]
+    for gate in graph.gates:
+        if gate.name in runs and gate.name in undecided:
+            others = {name: number for name, number in undecided.items() if name != gate.name}
+            runs_of = [
+                simulate(graph, {**opened, gate.name: frozenset({route})}, others) for route in range(len(gate.routes))
+            ]
             left = [row for row in rows if row.value not in runs and len(_routes_alone(graph, row, gate)) == 1]
-            least += sum(sorted(_by_route(graph, left, gate, hard, chosen_runs))[: _number(gate)])
+            least += sum(sorted(_by_route(graph, left, gate, hard, runs_of))[: undecided[gate.name]])
     expected = _most(graph, rows, {name: one.expected for name, one in prices.items()})
     return Bounds(least, _most(graph, rows, hard), expected)
 
 
-def _least_open(gate: Gate) -> frozenset[int]:
-    number = None if gate.below else _number(gate)
-    if number is None:
-        return frozenset()
-    return frozenset(range(number)) if number == len(gate.routes) else some_routes(number)
+def _surely_open(gate: Gate) -> frozenset[int]:
+    always = not gate.below and _number(gate) == len(gate.routes)
+    return frozenset(range(len(gate.routes))) if always else frozenset()
 
 
 def _number(gate: Gate) -> int | None:
