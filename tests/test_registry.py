@@ -202,11 +202,21 @@ def test_an_activation_decides(images: Tensor) -> None:
 
 
 def test_a_convention_counts(images: Tensor) -> None:
-    rs.convention(rs.Convention("with_relus", "here", activation=1.0))
+    @rs.convention("with_relus", source="here")
+    def with_relus(cost: Cost) -> float:
+        return cost.macs + cost.activation
+
     space = rs.loads("space s { input image: 3; output y = image | conv(1, 2) | relu }", cost="with_relus")
     cost = rs.compile(space)(images).routing.cost
     assert cost.convention == "with_relus"
     assert (cost.hard - cost.under("macs").hard).tolist() == [2 * 64 * 72] * 3
+
+
+@pytest.mark.parametrize("given", [-1.0, float("nan"), "dear", None])
+def test_a_convention_counts_numbers(given: Any) -> None:
+    with pytest.raises(ValueError, match=r"convention `odd` counts .* a number from 0 up is needed"):
+        rs.convention("odd")(lambda cost: given)
+    assert "odd" not in CONVENTIONS
 
 
 def test_a_merge_merges(images: Tensor) -> None:

@@ -18,6 +18,7 @@ from routespace.space.conventions import CONVENTIONS, Convention
 from routespace.space.expr import OpDecl
 from routespace.space.names import legal
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS, Parameter
+from routespace.space.shape import Cost
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "language.md"
 
@@ -133,11 +134,11 @@ def conventions() -> Iterable[str]:
 _COLUMNS = (
     ("source", "source"),
     ("unit", "unit"),
-    ("a multiply-add counts", ""),
-    ("an element of a norm", "norm"),
-    ("an element of an activation", "activation"),
-    ("a window element of a pool", "pool"),
-    ("an element of a resize", "resize"),
+    ("a multiply-add counts", Cost(macs=1)),
+    ("an element of a norm", Cost(norm=1)),
+    ("an element of an activation", Cost(activation=1)),
+    ("a window element of a pool", Cost(pool=1)),
+    ("an element of a resize", Cost(resize=1)),
     ("gates", "gates"),
     ("gates of unreached nodes, in the hard cost", "every_gate"),
     ("gates, in the expected cost", "gates_in_expected"),
@@ -151,8 +152,8 @@ _COLUMNS = (
 )
 
 
-def _cell(one: Convention, name: str) -> str:
-    value = getattr(one, name) if name else 1
+def _cell(one: Convention, shown: str | Cost) -> str:
+    value = one.count(shown) if isinstance(shown, Cost) else getattr(one, shown)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else f"{value:g}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from routespace.graph.ir import Apply, Gate, Input, Leaf, Merge, Output, Route, RouteGraph, Value
 from routespace.space.conventions import Convention
 from routespace.space.registry import OPS
-from routespace.space.shape import Shape
+from routespace.space.shape import Cost, Shape
 from routespace.testing.oracle.sizes import Extent, Sizes, Step, plan
 
 
@@ -33,13 +33,7 @@ class Work:
 
     def under(self, convention: Convention) -> float:
         """This work in the units of `convention`."""
-        return (
-            self.macs
-            + convention.norm * self.norm
-            + convention.activation * self.activation
-            + convention.pool * self.pool
-            + convention.resize * self.resize
-        )
+        return convention.count(Cost(self.macs, self.norm, self.activation, self.pool, self.resize))
 
 
 def leaf_work(leaf: Leaf, inputs: Sequence[Extent], output: Extent) -> Work:
