@@ -42,8 +42,9 @@ from routespace.space.expr import (
 from routespace.space.names.table import FOLDS
 
 MOST_STEPS = 4096
-MOST_WORK = 2_000_000
+MOST_WORK = 1_500_000
 _FRACTION = 6  # steps that a division takes, compared with other operations
+_LOOP = 8  # steps that a `for` takes beside those of what it runs over
 
 _SHAPES = {Pipe: "a chain of ops", Choice: "a choice", Range: "a range", Each: "a `for`"}
 
@@ -274,7 +275,7 @@ class Numbers:
 
         def folded(env: Env) -> Value:
             items = self.domain(each.domain, env)
-            self._spend(size * len(items), span)
+            self._spend(size * len(items) + _LOOP, span)
             inner, values = dict(env), []
             for item in items:
                 inner[each.var] = item

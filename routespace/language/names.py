@@ -28,7 +28,7 @@ _CODES = {
 }
 _DECLARING = re.compile(
     r"^[ \t]*(?:axis|op|gate|let|input|node|net|space)\b(?P<line>[^\n=]*(?:=[^\n(|]*)?)"
-    r"|(?P<name>[A-Za-z_]\w*)[ \t]*[=:]",
+    r"|\b(?P<name>[A-Za-z_]\w*)[ \t]*[=:]",
     re.MULTILINE,
 )
 _WORD = re.compile(r"[A-Za-z_]\w*")

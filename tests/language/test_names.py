@@ -221,3 +221,11 @@ def test_errors_are_raised_without_findings() -> None:
     with pytest.raises(RouteError) as error:
         loads(space("", "rleu"))
     assert "did you mean `relu`?" in str(error.value)
+
+
+@pytest.mark.parametrize("junk", ["n" * 200_000, " " * 200_000, "n " * 100_000, "axis " * 40_000, "op n = n " * 20_000])
+def test_names_of_a_broken_text_are_read_quickly(junk: str) -> None:
+    started = process_time()
+    with pytest.raises(RouteError, match="RS1"):
+        loads("space s {\n  input image: 3\n  ) \n" + junk + "\n  output y = image | conv(1, w)\n}")
+    assert process_time() - started < 3

@@ -47,7 +47,7 @@ ENTRIES = (
     Entry(
         "RS806",
         "numbers that take too long to compute",
-        "All conditions, indices and numbers of a space together take at most 2000000 steps. Mostly a `for` stands\n"
+        "All conditions, indices and numbers of a space together take at most 1500000 steps. Mostly a `for` stands\n"
         "inside another one; a recursive `let` computes the same step by step, each value once.",
         space_of("  let w = sum(sum(1 for i in 1..4000) for j in 1..4000)\n  output y = image | conv(1, w)\n"),
     ),
