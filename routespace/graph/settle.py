@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from routespace.diagnostics import Findings
+from routespace.diagnostics import Findings, Span
 from routespace.graph.draft import Draft, Ref, Streams
 from routespace.graph.fault import Fault
+from routespace.space.expr import Equation
 
 
 def settle(streams: Streams, findings: Findings, unread: bool = False) -> list[Draft]:
@@ -145,12 +146,42 @@ def _warn_unread(streams: Streams, exists: set[str], live: set[str], findings: F
         if draft.kind == "gate" and name not in deciding:
             message = f"gate `{name.rpartition('.')[2]}` decides nothing: no choice is by it"
             findings.add("RS903", message, draft.span, severity="warning")
+    unread = _unread_equations(streams, exists, live, read_nodes)
+    for equation in unread:
+        message = f"stream `{equation.name}` does not exist: nothing reads it"
+        findings.add("RS913", message, equation.span, severity="warning")
     sent: dict[int, list[Draft]] = {}
     for draft in streams.drafts.values():
-        if draft.kind == "route":
+        if draft.kind == "route" and not any(_within(draft.span, equation.span) for equation in unread):
             sent.setdefault(id(draft.span), []).append(draft)
     for drafts in sent.values():
         first = drafts[0]
         if first.span is not None and first.node in read_nodes and not any(draft.name in live for draft in drafts):
             name = first.name.rsplit(".", 1)[-1]
             findings.add("RS902", f"route `{name}` does not exist: nothing reads it", first.span, severity="warning")
+
+
+def _unread_equations(streams: Streams, exists: set[str], live: set[str], read_nodes: set[str]) -> list[Equation]:
+    """Equations of nodes that are read whose own stream exists somewhere and is read nowhere."""
+    found: dict[int, Equation] = {}
+    read: set[int] = set()
+    for place in streams.places:
+        for part in place.declaration.body:
+            if not isinstance(part, Equation) or id(part) in read:
+                continue
+            stream = streams.resolve(f"{place.name}.{part.name}")
+            if stream in live or (stream in exists and streams.drafts[stream].kind == "gate"):
+                read.add(id(part))
+            elif stream in exists and place.name in read_nodes:
+                found.setdefault(id(part), part)
+    return [part for key, part in found.items() if key not in read]
+
+
+def _within(inner: Span | None, outer: Span | None) -> bool:
+    return (
+        inner is not None
+        and outer is not None
+        and inner.path == outer.path
+        and outer.start <= inner.start
+        and inner.end <= outer.end
+    )

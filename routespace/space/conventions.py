@@ -53,7 +53,7 @@ class Convention:
 
     def price(self, cost: Cost, op: str = "") -> float:
         """Price of `cost`, which is that of one `op` if it is named."""
-        return self.count(cost) * (2 if op in self.twice else 1)
+        return float(self.count(cost)) * (2 if op in self.twice else 1)
 
 
 CONVENTIONS: Registry[Convention] = Registry("convention")
@@ -70,7 +70,7 @@ def convention(
     ... def flops_demo(cost):
     ...     return 2 * cost.macs + cost.norm
     >>> CONVENTIONS["flops_demo"].price(Cost(macs=100, norm=7))
-    207
+    207.0
     >>> CONVENTIONS.remove("flops_demo")
     """
 

@@ -100,4 +100,11 @@ ENTRIES = (
             "    send x by g(x) { a: relu; b: conv(1) }\n  }\n  output y = a[2]\n  require open(x[layer]) <= 1\n"
         ),
     ),
+    Entry(
+        "RS913",
+        "equation that nothing reads",
+        "No output reads this stream at any place, so it is neither built nor run. Where it ought to be part of the\n"
+        "net, let another stream read it.",
+        space_of("  node {\n    x = image | conv(1, 8)\n    h = x | conv(3)\n    y = x | relu\n  }\n  output out = y\n"),
+    ),
 )
