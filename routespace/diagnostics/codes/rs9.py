@@ -105,6 +105,8 @@ ENTRIES = (
         "equation that nothing reads",
         "No output reads this stream at any place, so it is neither built nor run. Where it ought to be part of the\n"
         "net, let another stream read it.",
-        space_of("  node {\n    x = image | conv(1, 8)\n    h = x | conv(3)\n    y = x | relu\n  }\n  output out = y\n"),
+        space_of(
+            "  node {\n    x = image | conv(1, 8)\n    h = x | conv(3)\n    y = x | relu\n  }\n  output out = y\n"
+        ),
     ),
 )
