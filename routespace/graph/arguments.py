@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from routespace.diagnostics import Span, did_you_mean
-from routespace.graph.fault import Fault, head_of
+from routespace.graph.fault import Fault, Faults, head_of
 from routespace.graph.numbers import Env, Numbers
 from routespace.space.expr import Arg, Expr, Name
 from routespace.space.registry import ByMode, Parameter
@@ -26,6 +26,7 @@ def fill(
     by_name = {parameter.name: parameter for parameter in parameters}
     positional = [parameter for parameter in parameters if parameter.kind != "flag"]
     given: dict[str, Any] = {}
+    faults = Faults()
     place = 0
     for arg in args:
         value = arg.value
@@ -34,29 +35,26 @@ def fill(
             continue
         if arg.name is None:
             if place >= len(positional):
-                raise Fault(
-                    "RS309",
-                    f"too many arguments for `{name}`",
-                    arg.span or value.span or span,
-                    help=_usage(name, parameters),
-                )
+                message = f"too many arguments for `{name}`"
+                faults.add(Fault("RS309", message, arg.span or value.span or span, help=_usage(name, parameters)))
+                break
             parameter = positional[place]
             place += 1
         elif arg.name in by_name:
             parameter = by_name[arg.name]
         else:
-            raise Fault(
-                "RS309",
-                f"`{name}` has no argument `{arg.name}`",
-                arg.span or span,
-                help=did_you_mean(arg.name, by_name) or _usage(name, parameters),
-            )
-        found = _argument(name, parameter, value, env, numbers)
-        if arg.mode is not None:
-            found = _split(parameter, arg, found, given.get(parameter.name))
-        elif parameter.name in given:
-            raise Fault("RS309", f"`{parameter.name}` is given twice", arg.span or span)
-        given[parameter.name] = found
+            help = did_you_mean(arg.name, by_name) or _usage(name, parameters)
+            faults.add(Fault("RS309", f"`{name}` has no argument `{arg.name}`", arg.span or span, help=help))
+            continue
+        if parameter.name in given and arg.mode is None:
+            faults.add(Fault("RS309", f"`{parameter.name}` is given twice", arg.span or span))
+        before = given.setdefault(parameter.name, None)
+        try:
+            found = _argument(name, parameter, value, env, numbers)
+            given[parameter.name] = found if arg.mode is None else _split(parameter, arg, found, before)
+        except Fault as fault:
+            faults.add(fault)
+    faults.settle()
     for parameter in parameters:
         if parameter.required and parameter.name not in given:
             raise Fault("RS309", f"`{name}` needs `{parameter.name}`", span, help=_usage(name, parameters))

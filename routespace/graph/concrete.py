@@ -8,7 +8,7 @@ from typing import Any
 from routespace.diagnostics import Findings, did_you_mean
 from routespace.graph.arguments import fill
 from routespace.graph.draft import KINDS, Draft
-from routespace.graph.fault import Fault
+from routespace.graph.fault import Fault, Faults
 from routespace.graph.ir import (
     IDENTITY,
     Apply,
@@ -106,7 +106,16 @@ class Concrete:
         clauses = self._clauses(template)
         body = clauses["body"]
         entering = self.shapes[draft.args[0]]
-        op, shape = self.resolver.resolve(body.value, {**draft.env, "routes": len(routes)}, entering)
+        faults = Faults()
+        try:
+            name, args = self._activation(clauses["activation"].value, draft.env)
+        except Fault as fault:
+            faults.add(fault)
+        try:
+            op, shape = self.resolver.resolve(body.value, {**draft.env, "routes": len(routes)}, entering)
+        except Fault as fault:
+            faults.add(fault)
+        faults.settle()
         if shape.channels != len(routes):
             raise Fault(
                 "RS403",
@@ -126,7 +135,6 @@ class Concrete:
                 help="add `mean` before the last conv, or decide `per position`",
                 others=[(draft.span, "used here")],
             )
-        name, args = self._activation(clauses["activation"].value, draft.env)
         if not ACTIVATIONS[name].closes and not draft.below:
             self.findings.add(
                 "RS911",

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from routespace.diagnostics import Findings, Span
 from routespace.space.expr import AxisDecl, GateDecl, OpDecl
 
+_MANY = 20
+
 
 class Fault(Exception):
     """Stops the building of one declaration; whoever builds it reports it and goes on with the next."""
@@ -26,16 +28,21 @@ class Fault(Exception):
         self.code, self.message, self.span, self.label = code, message, span, label
         self.others, self.notes, self.help = tuple(others), tuple(notes), help
         self.key = (span, *(place for place, _ in self.others)) if span else None
+        self.beside: tuple[Fault, ...] = ()
 
     def through(self, span: Span | None, text: str) -> None:
         """Show a place that led here; it makes the finding no other one."""
         if span is not None and len(self.others) < 3 and all(place != span for place, _ in self.others):
             self.others = (*self.others, (span, text))
+        for one in self.beside:
+            one.through(span, text)
 
     def at(self, node: str) -> None:
         """Name the node that this was first found at."""
         if node and not node.startswith("outputs."):
             self.notes = (*self.notes, f"at node `{node}`")
+        for one in self.beside:
+            one.at(node)
 
     def report(self, findings: Findings) -> None:
         """Add this to `findings`. A limit that was reached (RS8) ends the building: what follows would reach it too."""
@@ -49,8 +56,36 @@ class Fault(Exception):
             help=self.help,
             key=self.key,
         )
-        if self.code.startswith("RS8"):
+        if self.is_limit:
             findings.raise_errors()
+        for one in self.beside:
+            one.report(findings)
+
+    @property
+    def is_limit(self) -> bool:
+        return self.code.startswith("RS8")
+
+
+class Faults:
+    """What is wrong with parts of one statement that do not depend on each other."""
+
+    def __init__(self) -> None:
+        self.found: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """Keep `fault` for later; a limit that was reached is raised at once, and so are all when they are many."""
+        self.found.append(fault)
+        if fault.is_limit:
+            raise fault
+        if len(self.found) == _MANY:
+            self.settle()
+
+    def settle(self) -> None:
+        """Raise what was kept, as one."""
+        if self.found:
+            first, *others = self.found
+            first.beside = (*first.beside, *others)
+            raise first
 
 
 def head_of(declared: AxisDecl | OpDecl | GateDecl) -> Span | None:

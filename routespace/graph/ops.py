@@ -9,7 +9,7 @@ from typing import Any
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.arguments import fill
 from routespace.graph.binding import Binding, Term
-from routespace.graph.fault import Fault, head_of
+from routespace.graph.fault import Fault, Faults, head_of
 from routespace.graph.ir import Beside, Chain, Leaf, Op
 from routespace.graph.numbers import Env, Numbers
 from routespace.graph.scope import Scope
@@ -127,15 +127,36 @@ class Resolver:
 
     def _pipe(self, stages: tuple[Expr, ...], env: Env, shape: Shape) -> tuple[Op, Shape]:
         parts: list[Op] = []
+        faults = Faults()
         for stage in stages:
-            op, shape = self._op(stage, env, shape)
+            try:
+                if faults.found:
+                    self._look_over(stage, env)
+                    continue
+                op, shape = self._op(stage, env, shape)
+            except Fault as fault:
+                faults.add(fault)
+                continue
             parts.extend(op.parts if isinstance(op, Chain) else (op,))
+        faults.settle()
         return Chain(tuple(parts)), shape
+
+    def _look_over(self, stage: Expr, env: Env) -> None:
+        """Check the arguments of a registered op whose input has no known shape."""
+        name, args = (stage.name, stage.args) if isinstance(stage, Call) else (getattr(stage, "id", ""), ())
+        entry = OPS.get(self.binding.target(name, env, stage.span)) if name and name not in MERGES else None
+        if entry is not None and not entry.variadic and entry.name not in self.scope.ops:
+            fill(entry.name, entry.parameters, args, env, self.numbers, stage.span)
 
     def _beside(self, merge: str, terms: list[Term], shape: Shape, span: Span | None) -> tuple[Op, Shape]:
         resolved: list[tuple[Op, Shape]] = []
+        faults = Faults()
         for term, env in terms:
-            resolved.append(self._op(term, env, shape))
+            try:
+                resolved.append(self._op(term, env, shape))
+            except Fault as fault:
+                faults.add(fault)
+        faults.settle()
         if len(resolved) == 1:
             return resolved[0]
         shapes = tuple(out for _, out in resolved)
@@ -184,6 +205,8 @@ class Resolver:
         try:
             return self._op(declared.value, inner, shape)
         except Fault as fault:
+            if span is not None and fault.span is not None and span.path != fault.span.path:
+                fault.beside = ()
             fault.through(span, f"`{name}` is used here")
             raise
         finally:

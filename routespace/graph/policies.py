@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from routespace.diagnostics import Findings, did_you_mean
-from routespace.graph.fault import Fault
+from routespace.graph.fault import Fault, Faults
 from routespace.graph.ir import Budget, Policies
 from routespace.graph.numbers import Numbers
 from routespace.space.expr import Arg, Binary, Call, Clause, Name
@@ -93,32 +93,37 @@ def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
         )
     positional = [arg for arg in value.args if arg.name is None]
     named = {arg.name: arg for arg in value.args if arg.name is not None}
-    _quantity(value, positional)
-    for name, arg in named.items():
-        if name not in ("weight", "start", "ramp"):
-            raise Fault(
-                "RS309",
-                f"`{value.name}` has no argument `{name}`",
-                arg.span,
-                help=did_you_mean(str(name), ("weight", "start", "ramp")),
-            )
+    faults = Faults()
     wanted = 2 if BUDGETS[value.name].targeted else 1
-    if len(positional) != wanted:
-        raise Fault("RS309", f"`{value.name}` takes {wanted} arguments before the named ones", value.span)
-    target = 0.0 if wanted == 1 else float(numbers.number(positional[1].value, {}))
-    fractions = {name: float(numbers.number(arg.value, {})) for name, arg in named.items()}
-    budget = Budget(
-        value.name, target, fractions.get("weight", 1.0), fractions.get("start", 0.0), fractions.get("ramp", 0.0)
-    )
-    places = {name: arg.value for name, arg in named.items()} | ({} if wanted == 1 else {"target": positional[1].value})
-    for name in ("target", "start", "ramp"):
-        if not 0 <= getattr(budget, name) <= 1:
-            message = f"the {name} of a budget is a fraction from 0 to 1, not {getattr(budget, name):g}"
-            raise Fault("RS604", message, places[name].span)
-    if budget.weight < 0:
-        message = f"the weight of a budget is not negative, this is {budget.weight:g}"
-        raise Fault("RS604", message, places["weight"].span)
-    return budget
+    try:
+        _quantity(value, positional)
+        if len(positional) != wanted:
+            raise Fault("RS309", f"`{value.name}` takes {wanted} arguments before the named ones", value.span)
+    except Fault as fault:
+        faults.add(fault)
+    given = {"target": positional[1]} if wanted == 2 and len(positional) == 2 else {}
+    found = {"target": 0.0, "weight": 1.0, "start": 0.0, "ramp": 0.0}
+    for name, arg in (given | named).items():
+        try:
+            if name not in found or (name == "target" and name in named):
+                help = did_you_mean(name, ("weight", "start", "ramp"))
+                raise Fault("RS309", f"`{value.name}` has no argument `{name}`", arg.span, help=help)
+            found[name] = _share(name, arg, numbers)
+        except Fault as fault:
+            faults.add(fault)
+    faults.settle()
+    return Budget(value.name, **found)
+
+
+def _share(name: str, arg: Arg, numbers: Numbers) -> float:
+    """A number of a budget, in its range."""
+    found = float(numbers.number(arg.value, {}))
+    if name == "weight":
+        if found < 0:
+            raise Fault("RS604", f"the weight of a budget is not negative, this is {found:g}", arg.value.span)
+    elif not 0 <= found <= 1:
+        raise Fault("RS604", f"the {name} of a budget is a fraction from 0 to 1, not {found:g}", arg.value.span)
+    return found
 
 
 def _quantity(value: Call, positional: list[Arg]) -> None:
