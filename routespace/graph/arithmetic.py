@@ -26,7 +26,7 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _divide(a: Any, b: Any) -> Any:
-    value = Fraction(a) / Fraction(b)
+    value = Fraction(a, b)
     return value.numerator if value.denominator == 1 else value
 
 
@@ -96,9 +96,12 @@ def bounded(value: Value, span: Span | None) -> Value:
     if value.__class__ is int:
         if not -LARGEST <= value <= LARGEST:
             raise Fault("RS804", "this number is beyond 2^53", span)
-    elif value.__class__ is Fraction and (not -LARGEST <= value <= LARGEST or value.denominator > FINEST):
-        problem = "beyond 2^53" if value.denominator <= FINEST else "finer than 2^-2048"
-        raise Fault("RS804", f"this number is {problem}", span)
+    elif value.__class__ is Fraction:
+        parts = value.denominator
+        if parts > FINEST:
+            raise Fault("RS804", "this number is finer than 2^-2048", span)
+        if not -LARGEST * parts <= value.numerator <= LARGEST * parts:
+            raise Fault("RS804", "this number is beyond 2^53", span)
     return value
 
 

@@ -43,7 +43,7 @@ from routespace.space.names.table import FOLDS
 
 MOST_STEPS = 4096
 MOST_WORK = 1_500_000
-_FRACTION = 6  # steps that a division takes, compared with other operations
+_FRACTION = 12  # steps that a division takes, compared with other operations
 _LOOP = 8  # steps that a `for` takes beside those of what it runs over
 
 _SHAPES = {Pipe: "a chain of ops", Choice: "a choice", Range: "a range", Each: "a `for`"}
