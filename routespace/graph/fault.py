@@ -56,14 +56,10 @@ class Fault(Exception):
             help=self.help,
             key=self.key,
         )
-        if self.is_limit:
+        if self.code.startswith("RS8"):
             findings.raise_errors()
         for one in self.beside:
             one.report(findings)
-
-    @property
-    def is_limit(self) -> bool:
-        return self.code.startswith("RS8")
 
 
 class Faults:
@@ -73,18 +69,17 @@ class Faults:
         self.found: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Keep `fault` for later; a limit that was reached is raised at once, and so are all when they are many."""
-        self.found.append(fault)
-        if fault.is_limit:
-            raise fault
-        if len(self.found) == _MANY:
+        """Keep `fault`, and those beside it, for later; raise all when they are many, or when a limit was reached."""
+        self.found += [fault, *fault.beside]
+        fault.beside = ()
+        if len(self.found) >= _MANY or any(one.code.startswith("RS8") for one in self.found):
             self.settle()
 
     def settle(self) -> None:
         """Raise what was kept, as one."""
         if self.found:
             first, *others = self.found
-            first.beside = (*first.beside, *others)
+            first.beside = tuple(others)
             raise first
 
 
