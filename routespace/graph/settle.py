@@ -148,7 +148,7 @@ def _warn_unread(streams: Streams, exists: set[str], live: set[str], findings: F
             findings.add("RS903", message, draft.span, severity="warning")
     unread = _unread_equations(streams, exists, live, read_nodes)
     for equation in unread:
-        message = f"stream `{equation.name}` does not exist: nothing reads it"
+        message = f"stream `{equation.name}` does not exist: no output reads it"
         findings.add("RS913", message, equation.span, severity="warning")
     sent: dict[int, list[Draft]] = {}
     for draft in streams.drafts.values():

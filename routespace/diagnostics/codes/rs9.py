@@ -102,7 +102,7 @@ ENTRIES = (
     ),
     Entry(
         "RS913",
-        "equation that nothing reads",
+        "equation that no output reads",
         "No output reads this stream at any place, so it is neither built nor run. Where it ought to be part of the\n"
         "net, let another stream read it.",
         space_of(
