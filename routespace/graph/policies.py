@@ -12,6 +12,8 @@ from routespace.space.expr import Arg, Binary, Call, Clause, Name
 from routespace.space.policies import POLICIES, listed, wrong_word
 from routespace.space.registry import BUDGETS
 
+_NAMED = ("weight", "start", "ramp")
+
 
 def resolve_policies(
     clauses: list[Clause], overrides: tuple[Clause, ...], numbers: Numbers, findings: Findings
@@ -101,13 +103,16 @@ def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
             raise Fault("RS309", f"`{value.name}` takes {wanted} arguments before the named ones", value.span)
     except Fault as fault:
         faults.add(fault)
-    given = {"target": positional[1]} if wanted == 2 and len(positional) == 2 else {}
+    shares = {"target": positional[1]} if wanted == 2 and len(positional) == 2 else {}
+    for name, arg in named.items():
+        if name in _NAMED:
+            shares[name] = arg
+        else:
+            help = did_you_mean(str(name), _NAMED)
+            faults.add(Fault("RS309", f"`{value.name}` has no argument `{name}`", arg.span, help=help))
     found = {"target": 0.0, "weight": 1.0, "start": 0.0, "ramp": 0.0}
-    for name, arg in (given | named).items():
+    for name, arg in shares.items():
         try:
-            if name not in found or (name == "target" and name in named):
-                help = did_you_mean(name, ("weight", "start", "ramp"))
-                raise Fault("RS309", f"`{value.name}` has no argument `{name}`", arg.span, help=help)
             found[name] = _share(name, arg, numbers)
         except Fault as fault:
             faults.add(fault)
