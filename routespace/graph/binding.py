@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
+from dataclasses import dataclass, is_dataclass
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Span, did_you_mean
@@ -12,7 +11,8 @@ from routespace.graph.arithmetic import kind
 from routespace.graph.fault import Fault
 from routespace.graph.numbers import Env, Numbers
 from routespace.graph.scope import Scope
-from routespace.space.expr import Arg, Call, Each, Expr, Index, Items, Name, Param
+from routespace.graph.walk import children, name_of
+from routespace.space.expr import Arg, Call, Each, Expr, Items, Name, Param
 from routespace.space.registry import OPS
 
 
@@ -143,12 +143,11 @@ class Binding:
         waiting: list[object] = [expr]
         while waiting:
             value = waiting.pop()
-            if isinstance(value, (Name, Call, Index)):
-                name = value.id if isinstance(value, Name) else value.name
-                if name not in found:
-                    found.add(name)
-                    waiting += self._behind(name)
-            waiting += _children(value)
+            name = name_of(value)
+            if name and name not in found:
+                found.add(name)
+                waiting += self._behind(name)
+            waiting += children(value)
         return tuple(sorted(found))
 
     def _behind(self, name: str) -> Iterator[object]:
@@ -197,16 +196,3 @@ class Binding:
 
 def _is_ops(value: object) -> bool:
     return isinstance(value, tuple) and any(isinstance(one, Given) for one in value)
-
-
-def _children(value: Any) -> Iterator[object]:
-    for name in _field_names(value.__class__):
-        part = getattr(value, name)
-        for one in part if part.__class__ is tuple else (part,):
-            if is_dataclass(one):
-                yield one
-
-
-@cache
-def _field_names(owner: type[Any]) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(owner) if one.name not in ("span", "kind"))

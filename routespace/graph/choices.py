@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.draft import Draft, Ref
 from routespace.graph.fault import Fault, Skipped, head_of
-from routespace.space.expr import Arg, Binary, Call, Choice, Expr, GateDecl, Name, Number, Pipe
+from routespace.space.expr import Arg, Binary, Call, Choice, ClosedRule, Expr, GateDecl, Name, Number, Pipe
 
 if TYPE_CHECKING:
     from routespace.graph.expand import PlaceBuilder
@@ -115,11 +115,7 @@ class Choices:
     def send(self, choice: Choice) -> None:
         sends = [part for part in self.builder.place.declaration.body if isinstance(part, Choice)]
         owner = self.builder.node if len(sends) == 1 else f"{self.builder.node}.{choice.branches[0].name}"
-        branches = [
-            branch
-            for branch in choice.branches
-            if branch.where is None or self.numbers.truth(branch.where, self.builder.place.env)
-        ]
+        branches = [one for one in choice.branches if self.builder.streams.holds(one, self.builder.place.env)]
         if not branches:
             return
         gate = self.gate(choice.gate, self.gate_name(owner))
@@ -150,6 +146,8 @@ class Choices:
             )
 
     def closed(self, choice: Choice, branch: str) -> Ref:
+        """What `branch` delivers where it is closed: as its own rule says, else as the rule for all branches does."""
+        found: ClosedRule | None = None
         for rule in choice.closed:
             if rule.branch not in (None, branch) and all(one.name != rule.branch for one in choice.branches):
                 raise Fault(
@@ -158,14 +156,16 @@ class Choices:
                     rule.span,
                     help=did_you_mean(rule.branch, [one.name for one in choice.branches]),
                 )
-            if rule.branch in (None, branch) and not (isinstance(rule.value, Name) and rule.value.id == "nothing"):
-                name = f"{self.builder.node}.closed"
-                return self.builder.entering(
-                    self.builder.stream(rule.value, self.builder.fresh(name), self.builder.place.env),
-                    self.builder.fresh(name),
-                    rule.span,
-                )
-        return None
+            if rule.branch == branch or (rule.branch is None and found is None):
+                found = rule
+        if found is None or (isinstance(found.value, Name) and found.value.id == "nothing"):
+            return None
+        name = f"{self.builder.node}.closed"
+        return self.builder.entering(
+            self.builder.stream(found.value, self.builder.fresh(name), self.builder.place.env),
+            self.builder.fresh(name),
+            found.span,
+        )
 
     def choice(self, choice: Choice, name: str, env: dict[str, Any]) -> Ref:
         if choice.combine != "sum":
@@ -181,7 +181,7 @@ class Choices:
                 else did_you_mean(choice.combine, (*COMBINES, "send")),
             )
         gate = self.gate(choice.gate, self.gate_name(name))
-        branches = [one for one in choice.branches if one.where is None or self.numbers.truth(one.where, env)]
+        branches = [one for one in choice.branches if self.builder.streams.holds(one, env)]
         self.slots(gate, choice, [f"{self.short(name)}_{branch.name}" for branch in branches])
         refs: list[str] = []
         spans: list[Span | None] = []

@@ -42,7 +42,7 @@ class Definitions:
         if known is not _UNKNOWN:
             return known
         if key in self._failed:
-            raise self._failed[key]
+            raise self._failed[key].again()
         needed = _Needed(key, expr, env, span)
         if self._depth >= _NESTED:
             raise needed
@@ -65,7 +65,7 @@ class Definitions:
                     continue
                 except Fault as fault:
                     fault.through(one.span, f"`{one.key[0]}` is read here")
-                    self._failed.update(dict.fromkeys((each.key for each in stack), fault))
+                    self._failed.update(dict.fromkeys((each.key for each in stack), fault.again()))
                     raise
                 del self._open[stack.pop().key]
         finally:

@@ -12,10 +12,13 @@ from routespace.graph.fault import Fault
 from routespace.graph.numbers import Numbers
 from routespace.graph.places import Place
 from routespace.graph.scope import Scope
-from routespace.space.expr import Call, Choice, Equation, Expr, GateDecl, Index, NodeDecl
+from routespace.space.expr import Branch, Call, Choice, Equation, Expr, GateDecl, Index, NodeDecl
 
 Ref: TypeAlias = "str | None"
 """Name of a value, or None for nothing."""
+
+Part: TypeAlias = "Equation | Choice"
+"""A statement of a node."""
 
 MOST_READ = 120_000
 KINDS = ("input", "apply", "gather", "merge", "gate", "route", "output")
@@ -24,7 +27,7 @@ KINDS = ("input", "apply", "gather", "merge", "gate", "route", "output")
 @dataclass(slots=True)
 class Draft:
     """A value before its op and shape are known. `head` is the value whose channels its op counts by, if not its own
-    source's."""
+    source's; `part` is the statement that makes it."""
 
     kind: Literal["input", "apply", "gather", "merge", "gate", "route", "output"]
     name: str
@@ -46,6 +49,7 @@ class Draft:
     below: float = 0.0
     call: Call | None = None
     head: str = ""
+    part: Part | None = None
 
     @property
     def reads(self) -> list[str]:
@@ -63,14 +67,19 @@ class Made(NamedTuple):
 
 @dataclass
 class Streams:
-    """Drafts of all values of a space, by name, made place by place."""
+    """Drafts of all values of a space, by name, made place by place.
+
+    `aliases` are the streams that are another one under a second name, `renames` the equations that say so;
+    `conditions` are the branches that have one, and whether it holds somewhere.
+    """
 
     scope: Scope
     numbers: Numbers
     places: Sequence[Place]
     drafts: dict[str, Draft] = field(default_factory=dict)
     aliases: dict[str, Ref] = field(default_factory=dict)
-    alias_spans: dict[str, Span | None] = field(default_factory=dict)
+    renames: dict[str, Equation] = field(default_factory=dict)
+    conditions: dict[int, tuple[Branch, bool]] = field(default_factory=dict)
     reads: dict[int, Index] = field(default_factory=dict)
     falls: dict[int, Literal["off", "between", "node"]] = field(default_factory=dict)
     gated: dict[int, tuple[Expr, bool]] = field(default_factory=dict)
@@ -79,6 +88,7 @@ class Streams:
     def __post_init__(self) -> None:
         self.binding = Binding(self.scope, self.numbers)
         self._made: dict[int, Made] = {}
+        self._behind: dict[str, Ref] = {}
         self.by_stream: dict[str, dict[tuple[int, ...], Place]] = {}
         for place in self.places:
             names = self.made(place.declaration).all
@@ -102,11 +112,23 @@ class Streams:
             raise Fault("RS801", f"the nodes of this space have more than {MOST_READ} expressions in all", span)
 
     def resolve(self, ref: Ref) -> Ref:
-        """The value behind a chain of plain renamings."""
-        seen = 0
+        """The value behind a chain of plain renamings, once all are known."""
+        way: list[str] = []
         while ref is not None and ref in self.aliases:
+            if ref in self._behind:
+                ref = self._behind[ref]
+                break
+            way.append(ref)
             ref = self.aliases[ref]
-            seen += 1
-            if seen > len(self.aliases):
-                raise Fault("RS505", f"`{ref}` is only a name for itself", self.alias_spans.get(ref or ""))
+            if len(way) > len(self.aliases):
+                raise Fault("RS505", f"`{ref}` is only a name for itself", self.renames[ref or ""].span)
+        self._behind.update(dict.fromkeys(way, ref))
         return ref
+
+    def holds(self, branch: Branch, env: dict[str, Any]) -> bool:
+        """Whether the condition of `branch` holds where `env` does."""
+        if branch.where is None:
+            return True
+        found = self.numbers.truth(branch.where, env)
+        self.conditions[id(branch)] = (branch, found or self.conditions.get(id(branch), (branch, False))[1])
+        return found

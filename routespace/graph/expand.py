@@ -9,7 +9,7 @@ from typing import Any
 from routespace.diagnostics import Findings, Span, did_you_mean
 from routespace.graph.arithmetic import count
 from routespace.graph.choices import Choices
-from routespace.graph.draft import Draft, Ref, Streams
+from routespace.graph.draft import Draft, Part, Ref, Streams
 from routespace.graph.fault import Fault
 from routespace.graph.gated import Gated
 from routespace.graph.places import Place
@@ -44,6 +44,7 @@ class PlaceBuilder(Reader):
     def __init__(self, streams: Streams, place: Place) -> None:
         super().__init__(streams, place)
         self.count: dict[str, int] = {}
+        self.part: Part | None = None
         self.choices = Choices(self)
         self.gated = Gated(self)
 
@@ -52,12 +53,14 @@ class PlaceBuilder(Reader):
         body = self.place.declaration.body
         for part in body:
             if isinstance(part, Equation) and isinstance(part.value, Call) and part.value.name in self.scope.gates:
+                self.part = part
                 try:
                     self.gates[part.name] = self.choices.gate(part.value, f"{self.node}.{part.name}")
                 except Fault as fault:
                     self.gates[part.name] = None
                     self.located(fault).report(findings)
         for part in body:
+            self.part = part
             try:
                 if isinstance(part, Choice):
                     self.choices.send(part)
@@ -79,7 +82,7 @@ class PlaceBuilder(Reader):
             ref = self.entering(ref, name, part.span)
         if ref != name:
             self.streams.aliases[name] = ref
-            self.streams.alias_spans[name] = part.span
+            self.streams.renames[name] = part
 
     def fresh(self, hint: str) -> str:
         """A name no user can write and no other equation changes: `x.1`, `x.2`."""
@@ -89,6 +92,7 @@ class PlaceBuilder(Reader):
     def add(self, draft: Draft) -> str:
         if draft.name in self.streams.drafts:
             raise Fault("RS204", f"`{draft.name}` is defined twice", draft.span)
+        draft.part = self.part
         self.streams.drafts[draft.name] = draft
         return draft.name
 

@@ -30,6 +30,20 @@ class Fault(Exception):
         self.key = (span, *(place for place, _ in self.others)) if span else None
         self.beside: tuple[Fault, ...] = ()
 
+    def again(self) -> Fault:
+        """This fault, raised at another place: what is learned on its way from there is not known here."""
+        other = Fault(
+            self.code, self.message, self.span, self.label, others=self.others, notes=self.notes, help=self.help
+        )
+        other.key = self.key
+        other.beside = tuple(one.again() for one in self.beside)
+        return other
+
+    @property
+    def cause(self) -> object:
+        """What two faults share that are one, found twice."""
+        return self.code, self.key or self.message
+
     def through(self, span: Span | None, text: str) -> None:
         """Show a place that led here; it makes the finding no other one."""
         if span is not None and len(self.others) < 3 and all(place != span for place, _ in self.others):
@@ -40,22 +54,27 @@ class Fault(Exception):
     def at(self, node: str) -> None:
         """Name the node that this was first found at."""
         if node and not node.startswith("outputs."):
-            self.notes = (*self.notes, f"at node `{node}`")
-        for one in self.beside:
-            one.at(node)
+            self.note(f"at node `{node}`")
+
+    def note(self, text: str) -> None:
+        """Add a note to this, and to those beside it, that do not have it yet."""
+        for one in (self, *self.beside):
+            if text not in one.notes:
+                one.notes = (*one.notes, text)
 
     def report(self, findings: Findings) -> None:
         """Add this to `findings`. A limit that was reached (RS8) ends the building: what follows would reach it too."""
-        findings.add(
-            self.code,
-            self.message,
-            self.span,
-            self.label,
-            others=self.others,
-            notes=self.notes,
-            help=self.help,
-            key=self.key,
-        )
+        if self.code:
+            findings.add(
+                self.code,
+                self.message,
+                self.span,
+                self.label,
+                others=self.others,
+                notes=self.notes,
+                help=self.help,
+                key=self.key,
+            )
         if self.code.startswith("RS8"):
             findings.raise_errors()
         for one in self.beside:
@@ -66,19 +85,27 @@ class Faults:
     """What is wrong with parts of one statement that do not depend on each other."""
 
     def __init__(self) -> None:
-        self.found: list[Fault] = []
+        self._found: dict[object, Fault] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
 
     def add(self, fault: Fault) -> None:
-        """Keep `fault`, and those beside it, for later; raise all when they are many, or when a limit was reached."""
-        self.found += [fault, *fault.beside]
-        fault.beside = ()
-        if len(self.found) >= _MANY or any(one.code.startswith("RS8") for one in self.found):
+        """Keep `fault`, and those beside it, for later, each cause once; raise all when they are many, or when a limit
+        was reached."""
+        together, fault.beside = (fault, *fault.beside), ()
+        for one in together:
+            self._found.setdefault(one.cause, one)
+        if any(one.code.startswith("RS8") for one in together):
+            self.settle()
+        if len(self._found) >= _MANY:
+            list(self._found.values())[-1].note("what follows in this statement was not looked at")
             self.settle()
 
     def settle(self) -> None:
         """Raise what was kept, as one."""
-        if self.found:
-            first, *others = self.found
+        if self._found:
+            first, *others = self._found.values()
             first.beside = tuple(others)
             raise first
 
@@ -96,6 +123,3 @@ class Skipped(Fault):
 
     def __init__(self) -> None:
         super().__init__("", "reads what could not be made")
-
-    def report(self, findings: Findings) -> None:
-        pass

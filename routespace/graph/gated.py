@@ -21,6 +21,7 @@ class Gated:
         self.builder, self.scope = builder, builder.scope
         self.known = builder.streams.gated
         self.opening: set[str] = set()
+        self.count: dict[str, int] = {}
 
     def has_gate(self, expr: Expr) -> bool:
         """Whether an op, or an op that it names, has a gate in it."""
@@ -60,6 +61,7 @@ class Gated:
 
     def piped(self, source: str, expr: Expr, name: str, env: dict[str, Any], head: str, span: Span | None) -> Ref:
         """`source` through the op `expr`, called `name`; `head` is the value whose channels `channels` stands for."""
+        self.builder.streams.spend(1, span)
         if not self.has_gate(expr):
             draft = Draft("apply", name, self.builder.node, [source], env, span, expr)
             draft.head = "" if head == source else head
@@ -127,10 +129,9 @@ class Gated:
             path.pop()
         template = gate.id if isinstance(gate, Name) else gate.name if isinstance(gate, Call) else "gated"
         found = hint = f"{'.'.join(path)}.{template}"
-        count = 1
         while found in self.builder.streams.drafts:
-            count += 1
-            found = f"{hint}.{count}"
+            self.count[hint] = self.count.get(hint, 1) + 1
+            found = f"{hint}.{self.count[hint]}"
         return found
 
     def _route(self, source: str, expr: Binary, name: str, env: dict[str, Any], head: str) -> Ref:

@@ -68,7 +68,7 @@ class Meanings:
         fault = self._no_number(name, span)
 
         def fail(env: Env) -> Value:
-            raise fault
+            raise fault.again()
 
         return fail
 

@@ -52,6 +52,7 @@ class Resolver:
     def __post_init__(self) -> None:
         self.binding = Binding(self.scope, self.numbers)
         self._known: dict[tuple[Any, ...], tuple[Op, Shape]] = {}
+        self._failed: dict[tuple[Any, ...], Fault] = {}
         self._alike: dict[Expr, tuple[int, tuple[str, ...]]] = {}
         self._seen: dict[int, tuple[Expr, int, tuple[str, ...]]] = {}
         self._opening: list[str] = []
@@ -67,7 +68,13 @@ class Resolver:
         key = (number, shape, tuple([env[name] for name in reads if name in env]))
         known = self._known.get(key)
         if known is None:
-            known = self._op(expr, {"channels": shape.channels, **env}, shape)
+            if key in self._failed:
+                raise self._failed[key].again()
+            try:
+                known = self._op(expr, {"channels": shape.channels, **env}, shape)
+            except Fault as fault:
+                self._failed[key] = fault.again()
+                raise
             self._known[key] = known
         return known
 
@@ -130,7 +137,7 @@ class Resolver:
         faults = Faults()
         for stage in stages:
             try:
-                if faults.found:
+                if faults:
                     self._look_over(stage, env)
                     continue
                 op, shape = self._op(stage, env, shape)
@@ -230,7 +237,7 @@ def leaf_shape(op: Leaf, inputs: tuple[Shape, ...], sizes: dict[Stride, tuple[in
     args = dict(op.args)
     if entry.targets:
         target = args.get("to") or IMAGE_STRIDE
-        args["size"] = sizes.get(target) or size_at(sizes[IMAGE_STRIDE], target)
+        args["size"] = sizes.setdefault(target, size_at(sizes[IMAGE_STRIDE], target))
     try:
         shape = entry.shape(args, inputs)
     except BadArgument as error:

@@ -57,15 +57,15 @@ def _axis(declared: AxisDecl, numbers: Numbers) -> Axis:
 
 def check_attributes(scope: Scope, numbers: Numbers, findings: Findings) -> None:
     """Report attributes that have no value at some index of their axis, read or not; one cause is told once."""
-    told: list[Fault] = []
+    told: set[object] = set()
     for axis in scope.axes.values():
         for attribute in axis.declaration.attributes:
             try:
                 for at in range(axis.low, axis.high + 1):
                     numbers.number(attribute.value, {axis.name: at})
             except Fault as fault:
-                if not any(one is fault for one in told):
-                    told.append(fault)
+                if fault.cause not in told:
+                    told.add(fault.cause)
                     fault.report(findings)
 
 

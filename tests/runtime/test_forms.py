@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import routespace as rs
+from routespace.graph.build import build
 from routespace.space.registry import OPS
+from routespace.testing.oracle import Oracle
 
 SPEC = Path(__file__).parents[2] / "examples" / "segmentation.route"
 FORMS = ("dense", "sparse", "export")
@@ -380,3 +382,39 @@ def test_the_export_form_is_for_inference() -> None:
     module = stir(rs.compile(rs.load(rs.example("small"), depth=1, width=8), form="export"))
     with pytest.raises(RuntimeError, match="for inference"):
         module.train()(images(1))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_scale_that_only_a_resize_passes_through(form: str) -> None:
+    text = """space s {
+      input image: 3
+      axis scale = fine, coarse with stride = 2 * 2^scale
+      output y = image | conv(3, 4, stride = 8) | resize(to = coarse) | conv(3) | resize(to = fine)
+    }"""
+    graph = build(space := rs.loads(text))
+    module = rs.compile(space, form=form, seed=1).eval()
+    for size in ((64, 64), (65, 71)):
+        with torch.no_grad():
+            found = module(images(2, size)).output
+        assert found.shape[2:] == tuple(-(-length // 2) for length in size)
+        expected = Oracle(graph, module.state_dict()).run(images(2, size)).outputs["y"]
+        assert close(found, expected.float())
+
+
+@pytest.mark.parametrize("rules", ["= x, keep = nothing", "keep = nothing, = x"])
+def test_the_rule_of_a_branch_wins_over_the_rule_of_all(rules: str) -> None:
+    text = f"""space s {{
+      input image: 3
+      gate g per image {{ body mean | conv(1, routes, bias); activation relu_tanh }}
+      node {{
+        x = image | relu
+        send x by g(x) {{ keep: tanh; pass: tanh }} closed {rules}
+      }}
+      output kept = keep
+      output passed = pass
+    }}"""
+    module = rs.compile(rs.loads(text)).eval()
+    with torch.no_grad(), rs.forcing(module, {"node": "closed"}):
+        output = module(images(2)).output
+    assert close(output["passed"], images(2).relu())
+    assert not output["kept"].any()

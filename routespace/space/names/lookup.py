@@ -72,9 +72,11 @@ class Lookup:
 
     def value_name(self, expr: Name, local: Local) -> None:
         """A name where a number or an op stands."""
-        if expr.id in self.table.named or expr.id in local or not (expr.id in OPS or expr.id in MERGES):
-            ops = (*self.table.of_kind("an op"), *OPS)
-            self.number_name(expr.id, expr.span, local, ops if self.is_suggesting else ())
+        if expr.id in self.table.named or expr.id in local:
+            self.number_name(expr.id, expr.span, local)
+        elif not (expr.id in OPS or expr.id in MERGES):
+            ops = (*self.table.of_kind("an op"), *OPS) if self.is_suggesting else ()
+            self.number_name(expr.id, expr.span, local, ops)
 
     def is_op(self, name: str) -> bool:
         """Whether `name` may stand for an op as far as the table can tell."""

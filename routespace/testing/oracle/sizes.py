@@ -158,12 +158,12 @@ def _image(graph: RouteGraph, size: Sizes, levels: Mapping[str, Size]) -> Size:
     return cast("Size", size)
 
 
-def size_at(stride: Stride, sizes: Mapping[Stride, Size]) -> Size:
-    """Height and width of streams of a stride; where none is known, the image's divided and rounded up."""
-    if stride in sizes:
-        return sizes[stride]
-    height, width = sizes[_IMAGE]
-    return max(1, -(-height // stride)), max(1, -(-width // stride))
+def size_at(stride: Stride, sizes: dict[Stride, Size]) -> Size:
+    """Height and width of streams of a stride; from then on, the image's rounded up where none is known."""
+    if stride not in sizes:
+        height, width = sizes[_IMAGE]
+        sizes[stride] = max(1, -(-height // stride)), max(1, -(-width // stride))
+    return sizes[stride]
 
 
 def _merged(kind: str, inputs: Sequence[Extent]) -> Extent:
@@ -176,7 +176,7 @@ def _merged(kind: str, inputs: Sequence[Extent]) -> Extent:
 
 
 def _op(
-    op: Op, path: str, inputs: Sequence[Extent], sizes: Mapping[Stride, Size], padded: bool, found: list[Step]
+    op: Op, path: str, inputs: Sequence[Extent], sizes: dict[Stride, Size], padded: bool, found: list[Step]
 ) -> Extent:
     if isinstance(op, Chain):
         (current,) = inputs
@@ -191,7 +191,7 @@ def _op(
     return output
 
 
-def _leaf(leaf: Leaf, inputs: Sequence[Extent], sizes: Mapping[Stride, Size], padded: bool) -> Extent:
+def _leaf(leaf: Leaf, inputs: Sequence[Extent], sizes: dict[Stride, Size], padded: bool) -> Extent:
     args = dict(leaf.args)
     x = inputs[0]
     match leaf.entry:
@@ -226,7 +226,7 @@ def _windows(length: int, args: Mapping[str, int | None], padded: bool) -> int:
     return len(range(0, length + 2 * pad - reach, stride))
 
 
-def _registered(leaf: Leaf, inputs: Sequence[Extent], sizes: Mapping[Stride, Size]) -> Extent:
+def _registered(leaf: Leaf, inputs: Sequence[Extent], sizes: dict[Stride, Size]) -> Extent:
     """An op the oracle does not know has the shape it was registered with."""
     entry = OPS[leaf.entry]
     args = dict(leaf.args)
