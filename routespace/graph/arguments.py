@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from routespace.diagnostics import Span, did_you_mean
-from routespace.graph.fault import Fault, Faults, head_of
+from routespace.graph.fault import Fault, Faults
 from routespace.graph.numbers import Env, Numbers
 from routespace.space.expr import Arg, Expr, Name
 from routespace.space.registry import ByMode, Parameter
@@ -61,6 +61,14 @@ def fill(
     return {parameter.name: given.get(parameter.name, parameter.default) for parameter in parameters}
 
 
+def bare(called: str, arg: Arg) -> Expr:
+    """The value of an argument that stands for itself; `Fault` RS309 if it has a name or a mode."""
+    if arg.name is not None or arg.mode is not None:
+        what = "name" if arg.name is not None else "mode"
+        raise Fault("RS309", f"what `{called}` takes here has no {what}", arg.span or arg.value.span)
+    return arg.value
+
+
 def _split(parameter: Parameter, arg: Arg, value: Any, before: Any) -> ByMode:
     """`value` for the mode of `arg`; the other mode has what was given before, or the default."""
     assert arg.mode is not None
@@ -96,13 +104,7 @@ def _stride(name: str, value: Expr, env: Env, numbers: Numbers) -> Stride:
         raise Fault("RS312", f"`{name}(to = …)` needs an axis `with stride = …`", value.span)
     axis = numbers.scope.axis(attribute[0].name, value.span)
     ordinal = numbers.integer(value, env)
-    if ordinal not in axis:
-        raise Fault(
-            "RS501",
-            f"index {ordinal} is off the axis `{axis.name}`",
-            value.span,
-            others=[(head_of(axis.declaration), f"it runs from {axis.low} to {axis.high}")],
-        )
+    axis.check(ordinal, value.span)
     stride = exact(numbers.number(attribute[1], {axis.name: ordinal}))
     if stride <= 0:
         raise Fault("RS313", f"the stride of `{axis.label(ordinal)}` is {stride}", attribute[1].span)

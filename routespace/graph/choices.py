@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.draft import Draft, Ref
 from routespace.graph.fault import Fault, Skipped, head_of
+from routespace.graph.walk import name_of
 from routespace.space.expr import Arg, Binary, Call, Choice, ClosedRule, Expr, GateDecl, Name, Number, Pipe
+from routespace.space.registry import ACTIVATIONS
 
 if TYPE_CHECKING:
     from routespace.graph.expand import PlaceBuilder
@@ -102,15 +104,23 @@ class Choices:
         if not draft.slots or (len(draft.slots) == len(names) and names < list(draft.slots)):
             draft.slots = names
         elif len(draft.slots) != len(names):
-            raise Fault(
-                "RS316",
-                f"this gate decides over {_branches(len(draft.slots))} elsewhere and {_branches(len(names))} here",
-                choice.span,
-                others=[(draft.span, "the gate they share")],
-            )
+            known, here = _count(len(draft.slots), "branch"), _count(len(names), "branch")
+            message = f"this gate decides over {known} elsewhere and {here} here"
+            raise Fault("RS316", message, choice.span, others=[(draft.span, "the gate they share")])
         if choice.below is not None:
-            draft.below = max(draft.below, float(self.numbers.number(choice.below, self.builder.place.env)))
+            draft.below = max(draft.below, self._below(choice.below, draft.template, len(names)))
         return draft
+
+    def _below(self, expr: Expr, template: GateDecl | None, routes: int) -> float:
+        """The sum of weights under which a choice of `routes` is closed: one that a gate can give."""
+        found = float(self.numbers.number(expr, self.builder.place.env))
+        clauses = template.clauses if template is not None else ()
+        names = (name_of(clause.value) for clause in clauses if clause.name == "activation")
+        most = routes * max((ACTIVATIONS[name].range[1] for name in names if name in ACTIVATIONS), default=1.0)
+        if not 0 <= found <= most:
+            message = f"weights of {_count(routes, 'route')} sum to something from 0 to {most:g}, this is {found:g}"
+            raise Fault("RS311", message, expr.span, "always open" if found < 0 else "always closed")
+        return found
 
     def send(self, choice: Choice) -> None:
         sends = [part for part in self.builder.place.declaration.body if isinstance(part, Choice)]
@@ -247,5 +257,6 @@ class Choices:
         )
 
 
-def _branches(count: int) -> str:
-    return f"{count} branch{'es' if count != 1 else ''}"
+def _count(number: int, what: str) -> str:
+    plural = "es" if what.endswith("ch") else "s"
+    return f"{number} {what}{plural if number != 1 else ''}"

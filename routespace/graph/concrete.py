@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from routespace.diagnostics import Findings, did_you_mean
-from routespace.graph.arguments import fill
+from routespace.graph.arguments import bare, fill
 from routespace.graph.draft import KINDS, Draft
 from routespace.graph.fault import Fault, Faults
 from routespace.graph.ir import (
@@ -202,7 +202,7 @@ class Concrete:
             )
         value = declared.value
         if isinstance(value, Call) and len(value.args) == 1 and value.name in ("bias", "value"):
-            number = float(self.numbers.number(value.args[0].value, env))
+            number = float(self.numbers.number(bare(value.name, value.args[0]), env))
             if value.name == "bias":
                 return number
             inverse = ACTIVATIONS[name].inverse

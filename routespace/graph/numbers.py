@@ -193,10 +193,12 @@ class Numbers:
             axis, value = scope.attributes[name]
             if len(at) != 1:
                 raise Fault("RS304", f"`{name}` has one index, its axis `{axis.name}`", span)
-            first = at[0]
+            first, at_span = at[0], expr.at[0].span
 
             def attribute(env: Env) -> Value:
                 ordinal = first(env)
+                if axis.name in scope.axes:
+                    scope.axes[axis.name].check(ordinal, at_span)
                 return define((name, (ordinal,)), value, {axis.name: ordinal}, span)
 
             return attribute

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from routespace.diagnostics import Findings, did_you_mean
+from routespace.graph.arguments import bare
 from routespace.graph.fault import Fault, Faults
 from routespace.graph.ir import Budget, Policies
 from routespace.graph.numbers import Numbers
 from routespace.space.expr import Arg, Binary, Call, Clause, Name
-from routespace.space.policies import POLICIES, listed, wrong_word
+from routespace.space.policies import INITS, POLICIES, listed, wrong_word
 from routespace.space.registry import BUDGETS
 
 _NAMED = ("weight", "start", "ramp")
@@ -69,15 +70,17 @@ def _init(clause: Clause, numbers: Numbers) -> tuple[str, tuple[tuple[str, Any],
     value = clause.value
     if isinstance(value, Name) and value.id == "kaiming":
         return "kaiming", ()
-    if isinstance(value, Call) and value.name == "kaiming" and [arg.value for arg in value.args] == [Name("fan_in")]:
-        return "kaiming", ()
-    if isinstance(value, Call) and value.name == "normal" and len(value.args) == 1:
-        std = float(numbers.number(value.args[0].value, {}))
-        if std <= 0:
-            raise Fault("RS311", f"a standard deviation of {std:g} is not above 0", value.args[0].value.span)
-        return "normal", (("std", std),)
+    if isinstance(value, Call) and value.name in INITS and len(value.args) == 1:
+        given = bare(value.name, value.args[0])
+        if value.name == "normal":
+            std = float(numbers.number(given, {}))
+            if std <= 0:
+                raise Fault("RS311", f"a standard deviation of {std:g} is not above 0", given.span)
+            return "normal", (("std", std),)
+        if given == Name("fan_in"):
+            return "kaiming", ()
     shown = value.id if isinstance(value, Name) else ""
-    help = did_you_mean(shown, ("kaiming", "normal"))
+    help = did_you_mean(shown, INITS)
     raise Fault("RS603", "`init` is `kaiming` or `normal(std)`", value.span or clause.span, help=help)
 
 
@@ -94,22 +97,31 @@ def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
             help=did_you_mean(shown, BUDGETS) or "write `square(expected / maximum, 0.5, weight = 0.5)`",
         )
     positional = [arg for arg in value.args if arg.name is None]
-    named = {arg.name: arg for arg in value.args if arg.name is not None}
     faults = Faults()
     wanted = 2 if BUDGETS[value.name].targeted else 1
     try:
         _quantity(value, positional)
-        if len(positional) != wanted:
+        if len(positional) != wanted and all(arg.name != "target" for arg in value.args):
             raise Fault("RS309", f"`{value.name}` takes {wanted} arguments before the named ones", value.span)
     except Fault as fault:
         faults.add(fault)
     shares = {"target": positional[1]} if wanted == 2 and len(positional) == 2 else {}
-    for name, arg in named.items():
-        if name in _NAMED:
-            shares[name] = arg
+    for arg in value.args:
+        if arg.mode is not None:
+            faults.add(Fault("RS602", "a budget cannot be split by mode", arg.span))
+        elif arg.name is None:
+            continue
+        elif arg.name == "target":
+            help = f"write `{value.name}(expected / maximum, 0.5, …)`" if wanted == 2 else None
+            faults.add(Fault("RS309", f"the target of `{value.name}` has no name", arg.span, help=help))
+        elif arg.name not in _NAMED:
+            help = did_you_mean(arg.name, _NAMED) or f"it has {listed(_NAMED)}"
+            faults.add(Fault("RS309", f"`{value.name}` has no argument `{arg.name}`", arg.span, help=help))
+        elif arg.name in shares:
+            others = [(shares[arg.name].span, "first here")]
+            faults.add(Fault("RS309", f"`{arg.name}` is given twice", arg.span, others=others))
         else:
-            help = did_you_mean(str(name), _NAMED)
-            faults.add(Fault("RS309", f"`{value.name}` has no argument `{name}`", arg.span, help=help))
+            shares[arg.name] = arg
     found = {"target": 0.0, "weight": 1.0, "start": 0.0, "ramp": 0.0}
     for name, arg in shares.items():
         try:

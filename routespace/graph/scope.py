@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from routespace.diagnostics import Span
-from routespace.graph.fault import Fault
+from routespace.graph.fault import Fault, head_of
 from routespace.space.expr import (
     AxisDecl,
     Clause,
@@ -41,6 +41,12 @@ class Axis:
 
     def __contains__(self, ordinal: object) -> bool:
         return isinstance(ordinal, int) and self.low <= ordinal <= self.high
+
+    def check(self, ordinal: object, span: Span | None) -> None:
+        """`Fault` RS501 if the index written at `span` is not one of the axis."""
+        if ordinal not in self:
+            others = [(head_of(self.declaration), f"it runs from {self.low} to {self.high}")]
+            raise Fault("RS501", f"index {ordinal} is off the axis `{self.name}`", span, others=others)
 
     def label(self, ordinal: int) -> str:
         return self.labels[ordinal - self.low]

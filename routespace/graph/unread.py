@@ -17,9 +17,7 @@ class Unread:
     nobody is told where the way ends that it is read on: what leads there would exist if that did.
     """
 
-    def __init__(
-        self, streams: Streams, exist: set[str], live: set[str], renamed: Mapping[str, Sequence[str]]
-    ) -> None:
+    def __init__(self, streams: Streams, exist: set[str], live: set[str], renamed: Mapping[str, Sequence[str]]) -> None:
         self.streams, self.drafts = streams, streams.drafts
         self.exist, self.live, self.renamed = exist, live, renamed
         self.read = live | set(self._aliases(name for reader in live for name in renamed.get(reader, ())))

@@ -114,6 +114,13 @@ class Lookup:
         elif name not in self.table.named and name not in local and name not in self.instances:
             self.unknown("RS206", f"unknown gate `{name}`", name, span, ("a gate",), self.instances)
 
+    def bare(self, called: str, args: Iterable[Arg]) -> None:
+        """Arguments that stand for themselves; a name or a mode on one of them is reported."""
+        for arg in args:
+            if arg.name is not None or arg.mode is not None:
+                message = f"what `{called}` takes here has no {'name' if arg.name is not None else 'mode'}"
+                self.findings.add("RS309", message, arg.span or arg.value.span)
+
     def arguments(
         self, call: Call, names: list[str], others: Iterable[tuple[Span | None, str]] = ()
     ) -> tuple[Arg, ...]:

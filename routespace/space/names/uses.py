@@ -59,6 +59,7 @@ class Uses(Lookup):
                 if expr.name not in FOLDS:
                     message, help = f"unknown function `{expr.name}`", f"numbers have {', '.join(FOLDS)}"
                     self.unknown("RS201", message, expr.name, expr.span, (), FOLDS, help=help)
+                self.bare(expr.name, expr.args)
                 for arg in expr.args:
                     self.number(arg.value, local)
             case Each():
@@ -110,10 +111,12 @@ class Uses(Lookup):
                 self.stream(expr.value, local)
                 self.stream(expr.otherwise, local)
             case Call() if expr.name in MERGES:
+                self.bare(expr.name, expr.args)
                 for arg in expr.args:
                     self._stream_arg(arg.value, local)
             case Call() if (entry := OPS.get(expr.name)) is not None and entry.variadic:
                 own = next((at for at, arg in enumerate(expr.args) if not self._is_source(arg, local)), len(expr.args))
+                self.bare(expr.name, expr.args[:own])
                 for arg in expr.args[:own]:
                     self._stream_arg(arg.value, local)
                 self.call(Call(expr.name, expr.args[own:], expr.span), local)
@@ -147,11 +150,13 @@ class Uses(Lookup):
                 self.number(expr.domain, local)
                 self.requirement(expr.value, local | {expr.var})
             case Call(name="symmetric"):
+                self.bare(expr.name, expr.args)
                 for arg in expr.args:
                     if isinstance(arg.value, Name) and arg.value.id not in self.table.routes:
                         message = f"no node has a route `{arg.value.id}`"
                         self.unknown("RS702", message, arg.value.id, arg.value.span, (), self.table.routes)
             case Call() if expr.name in FOLDS or expr.name == "open":
+                self.bare(expr.name, expr.args)
                 for arg in expr.args:
                     self.requirement(arg.value, local)
             case _:
@@ -210,6 +215,7 @@ class Uses(Lookup):
             self.call(expr, local)
         elif isinstance(expr, Call):
             self.gate_name(expr.name, expr.span, local)
+            self.bare(expr.name, [arg for arg in expr.args[:1] if arg.name is None])
             for place, arg in enumerate(expr.args):
                 (self.stream if place == 0 and arg.name is None else self.anything)(arg.value, local)
         else:
@@ -231,6 +237,8 @@ class Uses(Lookup):
             words = _words(args, {one.name: one.kind for one in entry.parameters})
         elif not self.is_op(call.name):
             words = {number for number, arg in enumerate(args) if isinstance(arg.value, Name)}
+        if call.name in MERGES:
+            self.bare(call.name, args)
         read = self.op if call.name in MERGES else self.anything
         for number, arg in enumerate(args):
             if number not in words:
