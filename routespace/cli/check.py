@@ -13,7 +13,7 @@ import typer
 from routespace.cli.ending import PROBLEMS, command, has_color
 from routespace.cli.options import Set, read_settings
 from routespace.cli.spaces import build_graph, name_of, read_source
-from routespace.diagnostics import Findings, RouteError, did_you_mean
+from routespace.diagnostics import Findings, RouteError
 
 if TYPE_CHECKING:
     from routespace.graph.ir import RouteGraph
@@ -73,7 +73,8 @@ def check_file(path: Path, given: dict[str, ParameterValue]) -> Checked:
         library = read_library(read_source(path), name, path, found)
     except RouteError as error:
         return Checked(_all(error))
-    spaces = library.own_spaces or list(dict.fromkeys(net.space for net in library.nets.values()))
+    of_nets = dict.fromkeys(net.space for net in library.nets.values() if net.space in library.spaces)
+    spaces = library.own_spaces or list(of_nets)
     if not spaces:
         return Checked(found, () if found.has_errors else (f"{name}: no space, readable",))
     summary: list[str] = []
@@ -94,9 +95,6 @@ def _check_space(
     from routespace.graph.nets import hold
     from routespace.language.load import space_of
 
-    if space not in library.spaces:
-        findings.add("RS155", f"`{name}` has no space `{space}`", help=did_you_mean(space, library.spaces))
-        return None
     loaded = space_of(library.spaces[space], library, given, findings)
     if findings.has_errors:
         return None

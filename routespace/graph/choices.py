@@ -32,6 +32,11 @@ class Choices:
                 if known is None:
                     raise Skipped
                 return known
+            if expr.id in self.builder.failed:
+                raise Skipped
+            if expr.id in self.builder.local or expr.id in self.scope.stream_axes or expr.id in self.scope.inputs:
+                help = f"write `GATE({expr.id})`"
+                raise Fault("RS315", f"a gate is needed here, `{expr.id}` is a stream", expr.span, help=help)
             if expr.id in self.scope.gates:
                 raise Fault("RS315", f"gate `{expr.id}` reads a stream", expr.span, help=f"write `{expr.id}(x)`")
             raise Fault(

@@ -67,6 +67,8 @@ class PlaceBuilder(Reader):
                 elif part.name not in self.gates:
                     self.equation(part)
             except Fault as fault:
+                if isinstance(part, Equation):
+                    self.failed.add(part.name)
                 self.located(fault).report(findings)
 
     def located(self, fault: Fault) -> Fault:

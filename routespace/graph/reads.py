@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -20,7 +21,7 @@ class Reader:
     """What the names of streams mean at one place.
 
     `gates` are the gates of the place that have a name, None where one could not be made; `sent` are the streams its
-    choices send, `local` all its streams.
+    choices send, `local` all its streams, `failed` those that could not be made.
     """
 
     def __init__(self, streams: Streams, place: Place) -> None:
@@ -30,6 +31,7 @@ class Reader:
         made = streams.made(place.declaration)
         self.sent, self.local = made.sent, made.all
         self.gates: dict[str, str | None] = {}
+        self.failed: set[str] = set()
 
     def read_name(self, expr: Name) -> Ref:
         name = expr.id
@@ -43,14 +45,14 @@ class Reader:
                 return name
             missing = [axis for axis in declared.index if axis not in self.place.env]
             if missing:
-                raise Fault("RS304", f"`{name}` is read by index `{name}[{', '.join(declared.index)}]`", expr.span)
+                raise _indexed(name, declared.index, 0, expr.span)
             return self._input(name, tuple(self.place.env[axis] for axis in declared.index), expr.span)
         axes = self.scope.stream_axes.get(name)
         if axes == ():
             place = self.streams.by_stream.get(name, {}).get(())
             return f"{place.name}.{name}" if place else None
         if axes is not None:
-            raise Fault("RS304", f"`{name}` is read by index `{name}[{', '.join(axes)}]`", expr.span)
+            raise _indexed(name, axes, 0, expr.span)
         if known := self._other_kind(name):
             help = f"write `x | {name}` for a stream `x`" if known == "an op" else None
             raise Fault("RS314", f"a stream is needed here, `{name}` is {known}", expr.span, help=help)
@@ -78,9 +80,7 @@ class Reader:
                 "RS201", f"unknown stream `{name}`", expr.span, help=did_you_mean(name, self.scope.stream_names())
             )
         if len(expr.at) != len(axes):
-            raise Fault(
-                "RS304", f"`{name}` is read by index `{name}[{', '.join(axes)}]`, {len(expr.at)} given", expr.span
-            )
+            raise _indexed(name, axes, len(expr.at), expr.span)
         index = tuple(self.numbers.integer(part, env) for part in expr.at)
         if declared:
             return self._input(name, index, expr.span)
@@ -138,3 +138,11 @@ class Reader:
             case If():
                 return self.is_stream(expr.value) or self.is_stream(expr.otherwise)
         return False
+
+
+def _indexed(name: str, axes: Sequence[str], given: int, span: Span | None) -> Fault:
+    """What to say of a stream that is read by another number of indices than it has."""
+    if not axes:
+        return Fault("RS304", f"`{name}` has no index", span, help=f"write `{name}`")
+    message = f"`{name}` is read by index `{name}[{', '.join(axes)}]`"
+    return Fault("RS304", f"{message}, {given} given" if given else message, span)

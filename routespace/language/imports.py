@@ -108,10 +108,8 @@ class _Collector:
             if isinstance(item, NetDecl) and item.space not in {*library.spaces, *library.missing}:
                 place = at_name(self.findings, item.span, item.space)
                 message = f"net `{item.name}` is in an unknown space `{item.space}`"
-                help = (
-                    did_you_mean(item.space, library.spaces)
-                    or f"the spaces here are {', '.join(library.spaces) or 'none'}"
-                )
+                there = f"the spaces here are {', '.join(library.spaces)}" if library.spaces else None
+                help = did_you_mean(item.space, library.spaces) or there or "import the space, or write it here"
                 self.findings.add("RS201", message, place, help=help)
 
     def declare(self, name: str, span: Span | None) -> bool:
