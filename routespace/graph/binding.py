@@ -104,7 +104,8 @@ class Binding:
             others = [(declared, "declared here")]
             if name is None:
                 count = f"{len(names)} argument{'s' if len(names) != 1 else ''}" if names else "no arguments"
-                raise Fault("RS309", f"`{what}` takes {count}, {len(args)} are given", arg.span or span, others=others)
+                given_here = f"{len(args)} {'is' if len(args) == 1 else 'are'} given"
+                raise Fault("RS309", f"`{what}` takes {count}, {given_here}", arg.span or span, others=others)
             if name not in names:
                 help = did_you_mean(name, names)
                 raise Fault("RS309", f"`{what}` has no argument `{name}`", arg.span or span, others=others, help=help)

@@ -24,7 +24,11 @@ class Bounds:
 
 
 def bounds(graph: RouteGraph, size: Sizes, convention: str | None = None) -> Bounds:
-    """Least and most hard cost, and the most expected cost (the reference of budgets), without weights."""
+    """Least and most hard cost, and the most expected cost (the reference of budgets), without weights.
+
+    The least is that of every gate closed that can close. Where closed rules pass streams on, what is reached by them
+    is part of it, and an open node that leads elsewhere may cost less.
+    """
     graph = guard(graph)
     chosen = CONVENTIONS[convention or graph.policies.cost]
     rows = ledger(graph, size)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.draft import Draft, Ref
-from routespace.graph.fault import Fault, Skipped, head_of
+from routespace.graph.fault import Fault, Faults, Skipped, head_of
 from routespace.graph.walk import name_of
-from routespace.space.expr import Arg, Binary, Call, Choice, ClosedRule, Expr, GateDecl, Name, Number, Pipe
+from routespace.space.expr import Arg, Binary, Branch, Call, Choice, ClosedRule, Expr, GateDecl, Name, Number, Pipe
 from routespace.space.registry import ACTIVATIONS
 
 if TYPE_CHECKING:
@@ -200,38 +200,37 @@ class Choices:
         self.slots(gate, choice, [f"{self.short(name)}_{branch.name}" for branch in branches])
         refs: list[str] = []
         spans: list[Span | None] = []
+        faults = Faults()
         for slot, branch in enumerate(branches):
-            route = f"{name}_{branch.name}"
-            source = self.builder.entering(
-                self.builder.stream(branch.value, self.builder.fresh(route), env),
-                self.builder.fresh(route),
-                branch.span,
-            )
-            if source is not None:
+            try:
+                ref = self._branch(choice, branch, gate, slot, f"{name}_{branch.name}", env)
+            except Fault as fault:
+                faults.add(fault)
+                continue
+            if ref is not None:
                 spans.append(branch.span)
-                refs.append(
-                    self.builder.add(
-                        Draft(
-                            "route",
-                            route,
-                            self.builder.node,
-                            [source],
-                            env,
-                            branch.span,
-                            None,
-                            gate=gate,
-                            slot=slot,
-                            closed=self.closed(choice, branch.name),
-                            sends=False,
-                        )
-                    )
-                )
+                refs.append(ref)
+        faults.settle()
         if not refs:
             return None
         return self.builder.add(Draft("merge", name, self.builder.node, refs, env, choice.span, spans=spans))
 
+    def _branch(self, choice: Choice, branch: Branch, gate: str, slot: int, name: str, env: dict[str, Any]) -> Ref:
+        """The stream of a branch of `sum by`, as the route `name` of `gate`."""
+        source = self.builder.entering(
+            self.builder.stream(branch.value, self.builder.fresh(name), env), self.builder.fresh(name), branch.span
+        )
+        if source is None:
+            return None
+        route = Draft("route", name, self.builder.node, [source], env, branch.span, gate=gate, slot=slot, sends=False)
+        route.closed = self.closed(choice, branch.name)
+        return self.builder.add(route)
+
     def gated(self, expr: Binary, name: str, env: dict[str, Any]) -> Ref:
         """`g(x) * e` is `sum by g(x) { e }`."""
+        if isinstance(expr.right, Number) and self.builder.is_stream(expr.left):
+            help = "write `x | scale(…)` to scale a stream"
+            raise Fault("RS315", "a gate is needed here, this is a stream", expr.left.span, help=help)
         gate = self.gate(expr.left, self.gate_name(name))
         self.slots(gate, Choice("sum", expr.left, (), span=expr.span), [self.short(name)])
         template = self.builder.streams.drafts[gate].template

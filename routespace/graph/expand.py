@@ -10,7 +10,7 @@ from routespace.diagnostics import Findings, Span, did_you_mean
 from routespace.graph.arithmetic import count
 from routespace.graph.choices import Choices
 from routespace.graph.draft import Draft, Part, Ref, Streams
-from routespace.graph.fault import Fault
+from routespace.graph.fault import Fault, Faults
 from routespace.graph.gated import Gated
 from routespace.graph.places import Place
 from routespace.graph.reads import Reader
@@ -140,11 +140,17 @@ class PlaceBuilder(Reader):
     def merge(self, kind: str, terms: list[tuple[Expr, dict[str, Any]]], name: str, span: Span | None) -> Ref:
         refs: list[str] = []
         spans: list[Span | None] = []
+        faults = Faults()
         for term, env in terms:
-            ref = self.stream(term, self.fresh(name), env)
+            try:
+                ref = self.stream(term, self.fresh(name), env)
+            except Fault as fault:
+                faults.add(fault)
+                continue
             if ref is not None:
                 refs.append(ref)
                 spans.append(term.span)
+        faults.settle()
         if not refs:
             return None
         arrives = any(self.crosses(ref) for ref in refs)

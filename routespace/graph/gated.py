@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from routespace.diagnostics import Span
 from routespace.graph.draft import Draft, Ref
-from routespace.graph.fault import Fault, head_of
+from routespace.graph.fault import Fault, Faults, head_of
 from routespace.space.expr import Binary, Call, Choice, Expr, If, Name, Pipe, Sum
 
 if TYPE_CHECKING:
@@ -103,7 +103,14 @@ class Gated:
         return ref
 
     def _beside(self, source: str, expr: Sum, name: str, env: dict[str, Any], head: str) -> Ref:
-        refs = [self.piped(source, term, self.builder.fresh(name), env, head, term.span) for term in expr.terms]
+        refs: list[Ref] = []
+        faults = Faults()
+        for term in expr.terms:
+            try:
+                refs.append(self.piped(source, term, self.builder.fresh(name), env, head, term.span))
+            except Fault as fault:
+                faults.add(fault)
+        faults.settle()
         spans = [term.span for term in expr.terms]
         return self.builder.add(
             Draft("merge", name, self.builder.node, [ref for ref in refs if ref], env, expr.span, spans=spans)
