@@ -174,10 +174,11 @@ class Binding:
         if isinstance(item, Name):
             if item.id in env:
                 return isinstance(env[item.id], Name)
-            return self._bound(item.id) is None and (
-                self._target(item.id) in self.scope.ops or self._target(item.id) in OPS
-            )
-        return isinstance(item, Call) and (item.name in self.scope.ops or item.name in OPS)
+            return self._bound(item.id) is None and self._is_declared(self._target(item.id))
+        return isinstance(item, Call) and self._is_declared(item.name)
+
+    def _is_declared(self, name: str) -> bool:
+        return name in self.scope.ops or (name in OPS and name not in self.scope.gates)
 
     def _target(self, name: str) -> str:
         """The name behind parameters that are bound to the names of each other."""

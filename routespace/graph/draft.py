@@ -58,6 +58,15 @@ class Draft:
         return [*self.args, self.gate, self.closed] if self.closed else [*self.args, self.gate]
 
 
+@dataclass(slots=True)
+class Condition:
+    """The condition of a branch: whether it holds somewhere, and the nodes where it does not."""
+
+    branch: Branch
+    holds: bool = False
+    fails: list[str] = field(default_factory=list)
+
+
 class Made(NamedTuple):
     """Names of the streams of a node rule: those its choices send, and all of them."""
 
@@ -70,7 +79,7 @@ class Streams:
     """Drafts of all values of a space, by name, made place by place.
 
     `aliases` are the streams that are another one under a second name, `renames` the equations that say so;
-    `conditions` are the branches that have one, and whether it holds somewhere.
+    `conditions` are those of branches.
     """
 
     scope: Scope
@@ -79,7 +88,7 @@ class Streams:
     drafts: dict[str, Draft] = field(default_factory=dict)
     aliases: dict[str, Ref] = field(default_factory=dict)
     renames: dict[str, Equation] = field(default_factory=dict)
-    conditions: dict[int, tuple[Branch, bool]] = field(default_factory=dict)
+    conditions: dict[int, Condition] = field(default_factory=dict)
     reads: dict[int, Index] = field(default_factory=dict)
     falls: dict[int, Literal["off", "between", "node"]] = field(default_factory=dict)
     gated: dict[int, tuple[Expr, bool]] = field(default_factory=dict)
@@ -90,11 +99,13 @@ class Streams:
         self._made: dict[int, Made] = {}
         self._behind: dict[str, Ref] = {}
         self.by_stream: dict[str, dict[tuple[int, ...], Place]] = {}
+        self.origins: dict[str, Place] = {}
         for place in self.places:
             names = self.made(place.declaration).all
             self.spend(len(names), place.declaration.span)
             for name in names:
                 self.by_stream.setdefault(name, {})[place.index] = place
+                self.origins[f"{place.name}.{name}"] = place
 
     def made(self, rule: NodeDecl) -> Made:
         """The streams that the nodes of `rule` make."""
@@ -125,10 +136,13 @@ class Streams:
         self._behind.update(dict.fromkeys(way, ref))
         return ref
 
-    def holds(self, branch: Branch, env: dict[str, Any]) -> bool:
-        """Whether the condition of `branch` holds where `env` does."""
+    def holds(self, branch: Branch, env: dict[str, Any], node: str) -> bool:
+        """Whether the condition of `branch` holds where `env` does, at `node`."""
         if branch.where is None:
             return True
-        found = self.numbers.truth(branch.where, env)
-        self.conditions[id(branch)] = (branch, found or self.conditions.get(id(branch), (branch, False))[1])
-        return found
+        known = self.conditions.setdefault(id(branch), Condition(branch))
+        if self.numbers.truth(branch.where, env):
+            known.holds = True
+            return True
+        known.fails.append(node)
+        return False

@@ -12,6 +12,7 @@ from routespace.graph.choices import Choices
 from routespace.graph.draft import Draft, Part, Ref, Streams
 from routespace.graph.fault import Fault, Faults
 from routespace.graph.gated import Gated
+from routespace.graph.gates import Gates
 from routespace.graph.places import Place
 from routespace.graph.reads import Reader
 from routespace.space.expr import (
@@ -45,6 +46,7 @@ class PlaceBuilder(Reader):
         super().__init__(streams, place)
         self.count: dict[str, int] = {}
         self.part: Part | None = None
+        self.deciding = Gates(self)
         self.choices = Choices(self)
         self.gated = Gated(self)
 
@@ -55,7 +57,7 @@ class PlaceBuilder(Reader):
             if isinstance(part, Equation) and isinstance(part.value, Call) and part.value.name in self.scope.gates:
                 self.part = part
                 try:
-                    self.gates[part.name] = self.choices.gate(part.value, f"{self.node}.{part.name}")
+                    self.gates[part.name] = self.deciding.gate(part.value, f"{self.node}.{part.name}", self.place.env)
                 except Fault as fault:
                     self.gates[part.name] = None
                     self.located(fault).report(findings)
@@ -93,7 +95,15 @@ class PlaceBuilder(Reader):
 
     def add(self, draft: Draft) -> str:
         if draft.name in self.streams.drafts:
-            raise Fault("RS204", f"`{draft.name}` is defined twice", draft.span)
+            first = self.streams.drafts[draft.name]
+            help = "the branch of a choice is called by its equation and its own name, with `_` between them"
+            raise Fault(
+                "RS204",
+                f"`{draft.name}` is defined twice",
+                draft.span,
+                others=[(first.span, "first here")],
+                help=help if "route" in (first.kind, draft.kind) else None,
+            )
         draft.part = self.part
         self.streams.drafts[draft.name] = draft
         return draft.name
@@ -112,7 +122,7 @@ class PlaceBuilder(Reader):
             case Sum():
                 return self.merge("sum", [(term, env) for term in expr.terms], name, expr.span)
             case Pipe():
-                source = self.entering(self.stream(expr.stages[0], self.fresh(name), env), self.fresh(name), expr.span)
+                source = self.source(expr.stages[0], name, env, expr.span)
                 if source is None:
                     return None
                 rest = expr.stages[1] if len(expr.stages) == 2 else Pipe(expr.stages[1:], expr.span)
@@ -136,6 +146,11 @@ class PlaceBuilder(Reader):
         if ref is None or not self.crosses(ref):
             return ref
         return self.add(Draft("merge", name, self.node, [ref], self.place.env, span, arrives=True, spans=[span]))
+
+    def source(self, expr: Expr, hint: str, env: dict[str, Any], span: Span | None = None) -> Ref:
+        """The value of a stream expression as something an op can read; what it takes is named by `hint`."""
+        ref = self.stream(expr, self.fresh(hint), env)
+        return self.entering(ref, self.fresh(hint), span or expr.span)
 
     def merge(self, kind: str, terms: list[tuple[Expr, dict[str, Any]]], name: str, span: Span | None) -> Ref:
         refs: list[str] = []
@@ -176,7 +191,10 @@ class PlaceBuilder(Reader):
         refs: list[str] = []
         rest: list[Arg] = []
         for arg in call.args:
-            if arg.name is None and not rest and self.is_stream(arg.value):
+            if arg.name is None and self.is_stream(arg.value):
+                if rest:
+                    message = f"the streams of `{call.name}` stand before its arguments"
+                    raise Fault("RS309", message, arg.span or arg.value.span)
                 for expr, inner in self.terms(Call(call.name, (arg,), call.span), env):
                     ref = self.stream(expr, self.fresh(name), inner)
                     if ref is not None:
@@ -221,6 +239,7 @@ def output_drafts(streams: Streams, declared: OutputDecl) -> None:
     place = Place("", (), {}, _NO_NODE)
     builder = PlaceBuilder(streams, place)
     builder.node = f"outputs.{declared.name}"
+    faults = Faults()
     axes = [streams.scope.axis(name, declared.span) for name in declared.index]
     if (members := prod(len(axis.labels) for axis in axes)) > MOST_MEMBERS:
         message = f"output `{declared.name}` has {count(members)} members; at most {MOST_MEMBERS}"
@@ -229,9 +248,15 @@ def output_drafts(streams: Streams, declared: OutputDecl) -> None:
         env = dict(zip(declared.index, index, strict=True))
         builder.place = Place(builder.node, index, env, _NO_NODE)
         key = ".".join([declared.name, *(axis.label(i) for axis, i in zip(axes, index, strict=True))])
-        ref = builder.stream(declared.value, f"outputs.{key}", env)
+        try:
+            ref = builder.stream(declared.value, f"outputs.{key}", env)
+        except Fault as fault:
+            faults.add(fault)
+            continue
         if ref is None and streams.falls.get(id(declared.value)) == "off":
             continue  # said of the read itself
         if ref is None:
-            raise Fault("RS507", f"output `{key}` reads nothing: its stream never exists", declared.span)
+            faults.add(Fault("RS507", f"output `{key}` reads nothing: its stream never exists", declared.span))
+            continue
         streams.drafts[f"output.{key}"] = Draft("output", f"output.{key}", "", [ref], env, declared.span, key=key)
+    faults.settle()

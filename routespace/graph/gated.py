@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from routespace.diagnostics import Span
 from routespace.graph.draft import Draft, Ref
 from routespace.graph.fault import Fault, Faults, head_of
+from routespace.graph.ops import DEEPEST, too_deep
 from routespace.space.expr import Binary, Call, Choice, Expr, If, Name, Pipe, Sum
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class Gated:
     def __init__(self, builder: PlaceBuilder) -> None:
         self.builder, self.scope = builder, builder.scope
         self.known = builder.streams.gated
-        self.opening: set[str] = set()
+        self.opening: list[str] = []
+        self.way: list[str] = []
         self.count: dict[str, int] = {}
 
     def has_gate(self, expr: Expr) -> bool:
@@ -49,11 +51,13 @@ class Gated:
         declared = self.scope.ops.get(name)
         if declared is None or name in self.opening:
             return False
-        self.opening.add(name)
+        if len(self.opening) >= DEEPEST:
+            raise too_deep(self.opening, head_of(declared))
+        self.opening.append(name)
         try:
             return self.has_gate(declared.value)
         finally:
-            self.opening.discard(name)
+            self.opening.pop()
 
     def is_op(self, expr: Expr) -> bool:
         """Whether what stands before a `*` is an op that is piped into, such as `learned(1)`."""
@@ -121,11 +125,16 @@ class Gated:
         binding = self.builder.streams.binding
         args = expr.args if isinstance(expr, Call) else ()
         inner = binding.outer(env) | binding.bind(called, declared.params, args, env, expr.span, head_of(declared))
+        if len(self.way) >= DEEPEST:
+            raise too_deep(self.way, expr.span)
+        self.way.append(called)
         try:
             return self.piped(source, declared.value, name, inner, source, expr.span)
         except Fault as fault:
             fault.through(expr.span, f"`{called}` is used here")
             raise
+        finally:
+            self.way.pop()
 
     def _named(self, name: str, gate: Expr) -> str:
         """Name of a gated op: that of its equation where it is all of it, else with the name of its gate behind."""
@@ -143,12 +152,12 @@ class Gated:
 
     def _route(self, source: str, expr: Binary, name: str, env: dict[str, Any], head: str) -> Ref:
         """`gate * op`: the op's result where the gate, which reads what the op reads, is open."""
-        choices = self.builder.choices
+        deciding, short = self.builder.deciding, self.builder.choices.short
         if self.has_gate(expr.right):
             raise Fault("RS602", "a gate inside a gated op is not supported yet", expr.right.span)
         name = self._named(name, expr.left)
-        gate = choices.instance(expr.left, source, choices.gate_name(name), env)
-        choices.slots(gate, Choice("sum", expr.left, (), span=expr.span), [choices.short(name)])
+        gate = deciding.instance(expr.left, source, deciding.named(name), env)
+        deciding.decide(gate, Choice("sum", expr.left, (), span=expr.span), [short(name)], env)
         route = Draft("route", name, self.builder.node, [source], env, expr.span, expr.right)
         route.gate, route.sends, route.head = gate, False, "" if head == source else head
         return self.builder.add(route)

@@ -95,11 +95,7 @@ class Resolver:
         if self._parts > MOST_PARTS:
             raise Fault("RS807", f"the ops of this space have more than {MOST_PARTS} parts", expr.span)
         if self._depth >= DEEPEST:
-            way = [f"`{name}`" for name in (*self._opening[:3], "…", *self._opening[-2:])]
-            notes = [" → ".join(way)] if len(self._opening) > 5 else []
-            raise Fault(
-                "RS805", f"ops lead through each other more than {DEEPEST} deep", expr.span, "here", notes=notes
-            )
+            raise too_deep(self._opening, expr.span)
         self._depth += 1
         try:
             return self._made(expr, env, shape)
@@ -300,6 +296,13 @@ def check_merge(merge: str, shapes: tuple[Shape, ...], spans: Sequence[Span | No
             others=[(spans[0] or span, f"this has {first}")],
             help=help,
         )
+
+
+def too_deep(opening: Sequence[str], span: Span | None) -> Fault:
+    """What to say of ops that lead further through each other than is followed; `opening` are their names."""
+    way = [f"`{name}`" for name in (*opening[:3], "…", *opening[-2:])]
+    notes = [" → ".join(way)] if len(opening) > 5 else []
+    return Fault("RS805", f"ops lead through each other more than {DEEPEST} deep", span, "here", notes=notes)
 
 
 def size_at(size: tuple[int, int], stride: Stride) -> tuple[int, int]:

@@ -104,9 +104,8 @@ class Reader:
 
     def crosses(self, ref: str) -> bool:
         """Whether a value is a stream on its way: sent by a route, or made by another node."""
-        if ref.startswith(self.node + "."):
-            return ref[len(self.node) + 1 :] in self.sent
-        return "." in ref and ref.split(".", 1)[0] not in self.scope.inputs
+        origin = self.streams.origins.get(ref)
+        return origin is not None and (origin.name != self.node or ref[len(self.node) + 1 :] in self.sent)
 
     def family(self, expr: Expr, env: dict[str, Any]) -> list[dict[str, Any]]:
         """Environments for an indexed read whose axes are not all bound here, in order of the free axes."""

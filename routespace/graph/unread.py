@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from routespace.diagnostics import Findings
 from routespace.graph.draft import Draft, Part, Streams
-from routespace.graph.walk import names_in
+from routespace.graph.walk import name_of, names_in
 from routespace.space.expr import Choice, Equation
+
+Key: TypeAlias = "tuple[str, object]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """Something that is there for nobody: a node that is not read, or a statement or branch of nodes that are."""
+
+    node: str
+    part: Part
+    branch: str = ""
+    draft: Draft | None = None
 
 
 class Unread:
@@ -18,117 +32,111 @@ class Unread:
     """
 
     def __init__(self, streams: Streams, exist: set[str], live: set[str], renamed: Mapping[str, Sequence[str]]) -> None:
-        self.streams, self.drafts = streams, streams.drafts
+        self.streams, self.drafts, self.aliases = streams, streams.drafts, streams.aliases
         self.exist, self.live, self.renamed = exist, live, renamed
-        self.read = live | set(self._aliases(name for reader in live for name in renamed.get(reader, ())))
-        self.nodes = {self.drafts[name].node for name in live} | {name.rpartition(".")[0] for name in self.read - live}
+        self.read = live | set(self._named(name for reader in live for name in renamed.get(reader, ())))
+        self.nodes = {self.drafts[name].node for name in live} | {_node_of(name) for name in self.read - live}
 
-    def _aliases(self, names: Iterable[str]) -> Iterator[str]:
-        """The given names of streams that have another one too, and the names on the way there."""
-        aliases, seen = self.streams.aliases, set()
+    def _named(self, names: Iterable[str]) -> Iterator[str]:
+        """The names, of those given and on the way from there, that are second names of other streams."""
+        seen: set[str] = set()
         for name in names:
-            while name in aliases and name not in seen:
+            while name in self.aliases and name not in seen:
                 seen.add(name)
                 yield name
-                name = aliases[name] or ""
+                name = self.aliases[name] or ""
 
     def tell(self, findings: Findings) -> None:
         """Add a warning for each cause."""
-        unread = self._equations()
-        told = [*self._nodes(findings), *self._gates(findings), *self._branches(findings, unread)]
-        self._conditions(findings)
-        self._ends(findings, unread, told)
-
-    def _nodes(self, findings: Findings) -> Iterator[Part]:
-        for place in self.streams.places:
-            if place.name in self.nodes:
-                continue
-            made = (f"{place.name}.{stream}" for stream in self.streams.made(place.declaration).all)
-            if any(self.streams.resolve(name) in self.exist for name in made):
-                message = f"node `{place.name}` does not exist: no output reads what it makes"
-                findings.add("RS901", message, place.declaration.span, severity="warning")
-                yield from place.declaration.body
-
-    def _gates(self, findings: Findings) -> Iterator[Part]:
-        deciding = {draft.gate for draft in self.drafts.values() if draft.gate}
-        for name, draft in self.drafts.items():
-            if draft.kind == "gate" and name not in deciding:
-                message = f"gate `{name.rpartition('.')[2]}` decides nothing: no choice is by it"
-                findings.add("RS903", message, draft.span, severity="warning")
-                if draft.part is not None:
-                    yield draft.part
-
-    def _branches(self, findings: Findings, unread: Mapping[int, Equation]) -> Iterator[Part]:
-        """Branches of nodes that are read, themselves read at no place. Those of unread equations go with them."""
-        sent: dict[int, list[Draft]] = {}
-        for draft in self.drafts.values():
-            if draft.kind == "route" and id(draft.part) not in unread:
-                sent.setdefault(id(draft.span), []).append(draft)
-        for drafts in sent.values():
-            first = drafts[0]
-            if first.span is None or first.node not in self.nodes or any(draft.name in self.live for draft in drafts):
-                continue
-            name = first.name.rpartition(".")[2]
-            findings.add("RS902", f"route `{name}` does not exist: nothing reads it", first.span, severity="warning")
-            if first.part is not None:
-                yield first.part
-
-    def _conditions(self, findings: Findings) -> None:
-        for branch, holds in self.streams.conditions.values():
-            if not holds:
-                message = f"route `{branch.name}` does not exist: its condition holds nowhere"
-                findings.add("RS902", message, branch.span, severity="warning")
-
-    def _equations(self) -> dict[int, Equation]:
-        """Equations of nodes that are read whose own stream exists somewhere and is read nowhere."""
-        found: dict[int, Equation] = {}
-        read: set[int] = set()
-        for place in self.streams.places:
-            for part in place.declaration.body:
-                if not isinstance(part, Equation) or id(part) in read:
-                    continue
-                name = f"{place.name}.{part.name}"
-                stream = self.streams.resolve(name)
-                if stream is None or stream not in self.exist:
-                    continue
-                if name in self.read or self.drafts[stream].kind == "gate":
-                    read.add(id(part))
-                elif place.name in self.nodes:
-                    found.setdefault(id(part), part)
-        return {key: part for key, part in found.items() if key not in read}
-
-    def _ends(self, findings: Findings, unread: Mapping[int, Equation], told: Iterable[Part]) -> None:
-        """Tell the equations that nothing unread reads in turn, unless what reads them was told."""
-        reads = self._dead_reads()
-        explained: set[int] = set()
-        _reach((id(part) for part in told), reads, explained)
-        inner = {one for key in unread for one in reads.get(key, ())}
-        ends = [part for key, part in unread.items() if key not in inner and key not in explained]
+        units = self._units()
+        ends, circles = _ends(units, self._reads(units))
         mentioned = self._mentioned() if ends else set()
-        for part in ends:
+        rules = {place.name: place.declaration for place in self.streams.places} if units else {}
+        for key in (*ends, *circles):
+            unit = units[key]
+            if unit.node in self.nodes:
+                self._tell(unit, findings, mentioned if key in ends else set())
+            else:
+                rule = rules[unit.node]
+                message = f"node `{unit.node}` does not exist: no output reads what it makes"
+                findings.add("RS901", message, rule.span, severity="warning", key=id(rule))
+        for one in self.streams.conditions.values():
+            if not one.holds and not self.nodes.isdisjoint(one.fails):
+                message = f"route `{one.branch.name}` does not exist: its condition holds nowhere"
+                findings.add("RS902", message, one.branch.span, severity="warning")
+
+    def _units(self) -> dict[Key, _Unit]:
+        """What exists somewhere and is read nowhere."""
+        found: dict[Key, _Unit] = {}
+        read: set[Key] = set()
+        for name in self.drafts:
+            key = self._key(name) if name in self.exist else None
+            if key is None:
+                continue
+            if name in self.live:
+                read.add(key)
+            else:
+                draft = self.drafts[name]
+                assert draft.part is not None
+                branch = _last(name) if draft.kind == "route" and draft.sends else ""
+                found.setdefault(key, _Unit(draft.node, draft.part, branch, draft))
+        for name, part in self.streams.renames.items():
+            key = self._key(name)
+            if key is not None and self.streams.resolve(name) in self.exist:
+                if name in self.read:
+                    read.add(key)
+                else:
+                    found.setdefault(key, _Unit(_node_of(name), part))
+        return {key: unit for key, unit in found.items() if key not in read}
+
+    def _key(self, name: str) -> Key | None:
+        """What a stream stands or falls with; None for those of outputs and inputs."""
+        draft = self.drafts.get(name)
+        if draft is None:
+            part: Part | None = self.streams.renames.get(name)
+            node = _node_of(name)
+        else:
+            part, node = draft.part, draft.node
+        if part is None:
+            return None
+        if node not in self.nodes:
+            return "node", node
+        if draft is not None and draft.kind == "route" and draft.sends:
+            return _last(name), id(part)
+        return "", id(part)
+
+    def _reads(self, units: Mapping[Key, _Unit]) -> dict[Key, set[Key]]:
+        """The units that each unit reads."""
+        found: dict[Key, set[Key]] = {key: set() for key in units}
+        for name in self.exist - self.live:
+            reader = self._key(name)
+            if reader in found:
+                for read in (*self.drafts[name].reads, *self.renamed.get(name, ())):
+                    found[reader].add(self._key(read) or reader)
+        for name, target in self.aliases.items():
+            reader = self._key(name)
+            if reader in found and name not in self.read:
+                found[reader].add(self._key(target or "") or reader)
+        return {reader: {read for read in reads if read != reader and read in units} for reader, reads in found.items()}
+
+    def _tell(self, unit: _Unit, findings: Findings, mentioned: set[str]) -> None:
+        part = unit.part
+        if unit.branch:
+            span = unit.draft.span if unit.draft is not None else None
+            message = f"route `{unit.branch}` does not exist: nothing reads it"
+            findings.add("RS902", message, span, severity="warning")
+        elif isinstance(part, Choice):
+            return
+        elif unit.draft is not None and unit.draft.kind == "gate" and name_of(part.value) in self.streams.scope.gates:
+            message = f"gate `{part.name}` decides nothing: no choice is by it"
+            findings.add("RS903", message, unit.draft.span, severity="warning")
+        else:
             notes = []
             if part.name in mentioned:
                 given = " with these parameters" if self.streams.scope.parameters else ""
                 notes.append(f"what reads it in the text makes nothing{given}")
             message = f"stream `{part.name}` does not exist: no output reads it"
             findings.add("RS913", message, part.span, notes=notes, severity="warning")
-
-    def _dead_reads(self) -> dict[int, set[int]]:
-        """The statements that each statement reads in what it makes for nobody."""
-        reads: dict[int, set[int]] = {}
-        for name in self.exist - self.live:
-            draft = self.drafts[name]
-            for read in (*draft.reads, *self.renamed.get(name, ())):
-                self._link(reads, draft.part, read)
-        for name, target in self.streams.aliases.items():
-            if name not in self.read:
-                self._link(reads, self.streams.renames[name], target or "")
-        return reads
-
-    def _link(self, reads: dict[int, set[int]], reader: Part | None, read: str) -> None:
-        part = self.drafts[read].part if read in self.drafts else self.streams.renames.get(read)
-        if reader is not None and part is not None and part is not reader:
-            reads.setdefault(id(reader), set()).add(id(part))
 
     def _mentioned(self) -> set[str]:
         """Names that equations read in the text, wherever that comes to something, each but its own."""
@@ -139,11 +147,34 @@ class Unread:
         return names_in([*(part for part in parts if isinstance(part, Choice)), *scope.outputs]).union(*named)
 
 
-def _reach(starts: Iterable[int], edges: Mapping[int, Iterable[int]], found: set[int]) -> None:
+def _ends(units: Mapping[Key, _Unit], reads: Mapping[Key, set[Key]]) -> tuple[dict[Key, None], list[Key]]:
+    """Units that no other unit reads, and one of each circle that nothing outside of it reads."""
+    inner = {read for found in reads.values() for read in found}
+    ends = dict.fromkeys(key for key in units if key not in inner)
+    circles: list[Key] = []
+    seen = set(ends)
+    _reach(ends, reads, seen)
+    for key in units:
+        if key not in seen:
+            circles.append(key)
+            seen.add(key)
+            _reach([key], reads, seen)
+    return ends, circles
+
+
+def _reach(starts: Iterable[Key], edges: Mapping[Key, Iterable[Key]], found: set[Key]) -> None:
     """Add to `found` what is reached from `starts`."""
     waiting = list(starts)
     while waiting:
-        for one in edges.get(waiting.pop(), ()):
+        for one in edges[waiting.pop()]:
             if one not in found:
                 found.add(one)
                 waiting.append(one)
+
+
+def _node_of(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]

@@ -55,7 +55,7 @@ def explicit_file(file: File, hidden: Iterable[str] = ()) -> File:
     >>> print(format_file(explicit_file(parse("op cell = conv(3) | relu"))), end="")
     op cell = conv(3, stride = 1, pad = 1, dilation = 1, groups = 1, bias = no) | relu
     """
-    names = {*hidden, *(item.name for item in file.items if isinstance(item, OpDecl))}
+    names = {*hidden, *(item.name for item in file.items if isinstance(item, (OpDecl, GateDecl)))}
     return replace(file, items=tuple(_item(item, frozenset(names)) for item in file.items))
 
 
@@ -74,7 +74,7 @@ def _item(item: TopLevel, hidden: frozenset[str]) -> TopLevel:
         case GateDecl():
             return _Filler(hidden).gate_declaration(item)
         case SpaceDecl():
-            own = {one.name for one in item.body if isinstance(one, OpDecl)}
+            own = {one.name for one in item.body if isinstance(one, (OpDecl, GateDecl))}
             filler = _Filler(hidden | own | _names(item.params))
             body = [filler.statement(one) for one in item.body]
             end = None if item.span is None else Span(item.span.path, item.span.end - 1, item.span.end - 1)
@@ -182,7 +182,7 @@ class _Filler:
             case If():
                 return replace(expr, value=self.stream(expr.value), otherwise=self.stream(expr.otherwise))
             case Binary(op="*"):
-                return replace(expr, left=self.stream(expr.left), right=self.stream(expr.right))
+                return replace(expr, left=self.factor(expr.left), right=self.stream(expr.right))
             case Each():
                 return replace(expr, value=self.stream(expr.value))
             case Call():
@@ -207,6 +207,8 @@ class _Filler:
                 return replace(expr, terms=tuple(self.op(one) for one in expr.terms))
             case If():
                 return replace(expr, value=self.op(expr.value), otherwise=self.op(expr.otherwise))
+            case Binary(op="*"):
+                return replace(expr, left=self.factor(expr.left), right=self.op(expr.right))
             case Call() if expr.name in MERGES:
                 return replace(expr, args=tuple(self.candidate(arg) for arg in expr.args))
             case Name() | Call():
@@ -214,6 +216,11 @@ class _Filler:
                 entry = None if name in self.hidden else OPS.get(name)
                 return expr if entry is None or entry.variadic else _filled(expr, entry.parameters)
         return expr
+
+    def factor(self, expr: Expr) -> Expr:
+        """What stands before `*`: a gate, or an op with arguments."""
+        is_op = isinstance(expr, Call) and expr.name not in self.hidden and expr.name in OPS
+        return self.op(expr) if is_op else self.stream(expr)
 
     def candidate(self, arg: Arg) -> Arg:
         return arg if isinstance(arg.value, Each) else replace(arg, value=self.op(arg.value))

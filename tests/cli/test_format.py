@@ -141,3 +141,20 @@ def test_comments_survive() -> None:
     for comment in ("head", "first", "kernel", "brace", "split", "last", "tail"):
         assert explicit.count(f"# {comment}\n") == 1
     assert_same_graph(text, explicit)
+
+
+def test_ops_before_and_behind_a_star_are_written_out() -> None:
+    text = """space s {
+      input image: 3
+      gate relu(n = 1) per image { body mean | conv(n, routes, bias); activation relu_tanh }
+      node {
+        x = image | groupnorm(1) * conv(3, 8)
+        y = x | relu(1) * (groupnorm(2) | conv(3))
+        z = groupnorm(4) * (y | relu * conv(1))
+      }
+      output o = z
+    }"""
+    explicit = explicit_of(text)
+    assert_same_graph(text, explicit)
+    assert explicit.count("bias = no") == 3
+    assert explicit.count("eps = 1e-05") == 3

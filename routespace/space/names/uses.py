@@ -215,7 +215,6 @@ class Uses(Lookup):
             self.call(expr, local)
         elif isinstance(expr, Call):
             self.gate_name(expr.name, expr.span, local)
-            self.bare(expr.name, [arg for arg in expr.args[:1] if arg.name is None])
             for place, arg in enumerate(expr.args):
                 (self.stream if place == 0 and arg.name is None else self.anything)(arg.value, local)
         else:
