@@ -154,8 +154,8 @@ def _ends(units: Mapping[Key, _Unit], reads: Mapping[Key, set[Key]]) -> tuple[di
     circles: list[Key] = []
     seen = set(ends)
     _reach(ends, reads, seen)
-    for key in units:
-        if key not in seen:
+    for key, unit in units.items():
+        if key not in seen and (unit.branch or isinstance(unit.part, Equation)):
             circles.append(key)
             seen.add(key)
             _reach([key], reads, seen)
