@@ -151,7 +151,11 @@ class Gated:
         return found
 
     def _route(self, source: str, expr: Binary, name: str, env: dict[str, Any], head: str) -> Ref:
-        """`gate * op`: the op's result where the gate, which reads what the op reads, is open."""
+        """`gate * op`: the op's result where the gate, which reads what the op reads, is open.
+
+        It counts as what it becomes: a gate, its decision, and a route.
+        """
+        self.builder.streams.spend(3, expr.span)
         deciding, short = self.builder.deciding, self.builder.choices.short
         if self.has_gate(expr.right):
             raise Fault("RS602", "a gate inside a gated op is not supported yet", expr.right.span)
