@@ -210,3 +210,12 @@ def test_a_state_dict_must_fit() -> None:
         Oracle(graph, {key: value for key, value in state.items() if key != name})
     with pytest.raises(ValueError, match="beside"):
         Oracle(graph, {**state, "more": torch.zeros(1)})
+
+
+@pytest.mark.parametrize("logit", [-800.0, -300.0, 0.0, 800.0])
+def test_sigmoid_has_a_gradient_wherever_the_logit_is(logit: float) -> None:
+    logits = torch.tensor([logit], dtype=torch.float64, requires_grad=True)
+    decide(gate("sigmoid", 1), logits).weights.sum().backward()
+    expected = torch.sigmoid(logits.detach())
+    assert logits.grad is not None
+    assert torch.allclose(logits.grad, expected * (1 - expected), rtol=1e-12, atol=1e-300)

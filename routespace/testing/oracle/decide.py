@@ -54,7 +54,7 @@ def decide(gate: Gate, logits: Tensor, training: bool = False) -> Decision:
             opened = [not v <= 0 for v in logits.tolist()]
             margins = [abs(v) for v in logits.tolist()]
         case "sigmoid":
-            weights = 1 / (1 + torch.exp(-logits))
+            weights = sigmoid(logits)
             opened = [True] * len(logits)
         case "softmax":
             weights = _softmax(logits / float(args["temperature"]))
@@ -62,7 +62,7 @@ def decide(gate: Gate, logits: Tensor, training: bool = False) -> Decision:
         case "argmax":
             weights, opened, margins = _argmax(logits)
         case "threshold":
-            chance = 1 / (1 + torch.exp(-logits))
+            chance = sigmoid(logits)
             opened = [not v <= float(args["at"]) for v in chance.tolist()]
             weights = straight_through(torch.tensor(opened), chance)
             margins = [abs(v - float(args["at"])) for v in chance.tolist()]
@@ -86,6 +86,11 @@ def _settled(
         margins = [*margins, abs(total - gate.below)]
     delivered = torch.where(torch.tensor([one and not closed for one in opened]), weights, torch.zeros_like(weights))
     return Decision(logits, delivered, opened, closed, min(margins, default=math.inf), forced)
+
+
+def sigmoid(logits: Tensor) -> Tensor:
+    """1 / (1 + e^-s), with a gradient where e^-s is too large for a number."""
+    return 1 / (1 + torch.exp(-logits.clamp(min=-700)))
 
 
 def geretanh(logits: Tensor, tau: float) -> Tensor:

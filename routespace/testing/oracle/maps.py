@@ -10,7 +10,7 @@ from torch import Tensor
 
 from routespace.graph.ir import Gate
 from routespace.space.registry import ACTIVATIONS
-from routespace.testing.oracle.decide import geretanh, straight_through
+from routespace.testing.oracle.decide import geretanh, sigmoid, straight_through
 from routespace.testing.oracle.factories import made
 
 
@@ -56,14 +56,14 @@ def decide_maps(gate: Gate, logits: Tensor) -> MapDecision:
         case "geretanh":
             weights, masks, margin = geretanh(logits, float(args["tau"])), ~(logits <= 0), logits.abs().amin(0)
         case "sigmoid":
-            weights, masks, margin = 1 / (1 + torch.exp(-logits)), torch.ones_like(logits, dtype=torch.bool), never
+            weights, masks, margin = sigmoid(logits), torch.ones_like(logits, dtype=torch.bool), never
         case "softmax":
             weights = _softmax(logits / float(args["temperature"]))
             masks, margin = torch.ones_like(logits, dtype=torch.bool), never
         case "argmax":
             weights, masks, margin = _argmax(logits)
         case "threshold":
-            chance = 1 / (1 + torch.exp(-logits))
+            chance = sigmoid(logits)
             masks = ~(chance <= float(args["at"]))
             weights, margin = straight_through(masks, chance), (chance - float(args["at"])).abs().amin(0)
         case _:
