@@ -57,7 +57,8 @@ def extract(
     """
     from routespace.cli.running import load_model
     from routespace.cli.spaces import build_graph, read_space
-    from routespace.integrations.artifact import TEXT, write_atomically
+    from routespace.files import write_atomically
+    from routespace.integrations.artifact import TEXT
     from routespace.language.format import format_text
     from routespace.questions.extract import extract as extract_net
     from routespace.questions.nets import Nets
@@ -81,7 +82,7 @@ def extract(
             raise Trouble(f"`{subject}` holds net `{model.net}`: nothing in it is decided")
         graph, found = model.graph, _read(images) if is_profile else _recorded(model, images)
     if profile is not None:
-        write_atomically(profile, found.to_json().encode())
+        write_atomically(profile, found.to_json())
     net = extract_net(Nets(graph), found, Fraction(str(at_least)) / 100)
     assert graph.space is not None
     bound = ", ".join(f"{one.name} = {_shown(graph.space.parameter(one.name))}" for one in graph.space.parameters)
@@ -93,7 +94,7 @@ def extract(
     if str(out) == STDIN:
         sys.stdout.write(text)
     else:
-        write_atomically(out, text.encode())
+        write_atomically(out, text)
     for route in net.trimmed:
         print(f"left out, on no path of such routes: {route}", file=sys.stderr)
 

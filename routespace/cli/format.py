@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +11,7 @@ import typer
 from routespace.cli.ending import PROBLEMS, USAGE, Trouble, command, report
 from routespace.cli.spaces import STDIN, name_of, read_source
 from routespace.diagnostics import RouteError
+from routespace.files import write_atomically
 
 
 @command
@@ -51,7 +50,7 @@ def format(
         elif stdout or str(path) == STDIN:
             sys.stdout.write(after)
         elif before != after:
-            replace_text(path, after)
+            write_atomically(path, after)
             print(f"{path} rewritten")
     if failed:
         raise typer.Exit(PROBLEMS)
@@ -68,19 +67,3 @@ def format_source(text: str, path: Path, explicit: bool) -> str:
 
     file = parse(text, name_of(path))
     return format_text(format_file(explicit_file(file, hidden_names(file, path))), name_of(path))
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Put `text` at `path` whole or not at all; a link stays one, and permissions stay."""
-    target = path.resolve()
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, target.stat().st_mode & 0o7777)
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ import safetensors.torch
 from torch import Tensor, nn
 
 import routespace as rs
+from routespace.files import write_atomically
 from routespace.integrations.fault import fault
 from routespace.language.format import format_file
 from routespace.space.expr import File
@@ -93,33 +92,6 @@ def space_text(space: Space) -> str:
     if len(space.sources) == 1:
         return space.sources[0].text
     return format_file(File(TEXT, (*space.library, space.declaration, *space.nets)))
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Put `content` at `path` so that a reader, or a run that is cut short, finds the old file or the new one whole."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
-
-
-class atomic_path:  # noqa: N801 - used as a verb, like open
-    """A path beside `path` to write to; it takes the place of `path` when the block ends without an error."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> Path:
-        handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
-        os.close(handle)
-        self.temporary = Path(name)
-        return self.temporary
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self.temporary.unlink(missing_ok=True)
-            return
-        with self.temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(self.temporary, self.path)
 
 
 def _own(tensor: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 
 import routespace as rs
 from routespace.diagnostics import RouteError
-from routespace.integrations.artifact import atomic_path, load_artifact, save_artifact
+from routespace.integrations.artifact import load_artifact, save_artifact
 from routespace.space.model import Space
 
 TINY = Path(__file__).with_name("tiny.route").read_text()
@@ -123,12 +123,3 @@ def test_descriptions_of_another_kind_are_refused(saved: Path, change: dict[str,
     with pytest.raises(RouteError) as error:
         load_artifact(saved)
     assert code(error) == "RS952"
-
-
-def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), atomic_path(path) as temporary:
-        temporary.write_text("half of the ne")
-        raise KeyboardInterrupt
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]

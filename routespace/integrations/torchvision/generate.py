@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from routespace.integrations.artifact import write_atomically
+from routespace.files import atomic_path, write_atomically
 from routespace.integrations.scenes import CLASSES, KINDS, Kind, Scene, draw_scene
 
 
@@ -69,6 +68,5 @@ def _annotations(scene: Scene) -> Iterator[dict[str, Any]]:
 
 def _write_png(path: Path, scene: Scene) -> None:
     pixels = np.moveaxis(scene.image * 255.0, 0, -1).round().astype(np.uint8)
-    temporary = path.with_suffix(".part")
-    Image.fromarray(pixels).save(temporary, format="PNG")
-    os.replace(temporary, path)
+    with atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG")

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
-from routespace.integrations.artifact import atomic_path
+from routespace.files import atomic_path
 from routespace.integrations.fault import fault
 
 

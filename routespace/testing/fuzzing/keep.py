@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from routespace.files import write_atomically
 from routespace.graph.ir import Gate, Merge, RouteGraph
 from routespace.integrations.fault import fault
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
@@ -78,23 +77,10 @@ def keep(broken: Broken, case: Case, folder: Path) -> Kept:
     folder.mkdir(parents=True, exist_ok=True)
     numbers = {name: getattr(case, name) for name in NUMBERS}
     told = {"version": VERSION, "law": kept.law, "message": kept.message, **numbers}
-    _write(folder / SPACE, case.text)
-    _write(folder / CASE, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
-    _write(folder / GATES, json.dumps(kept.gates, indent=2) + "\n")
+    write_atomically(folder / SPACE, case.text)
+    write_atomically(folder / CASE, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    write_atomically(folder / GATES, json.dumps(kept.gates, indent=2) + "\n")
     return kept
-
-
-def _write(path: Path, text: str) -> None:
-    """Put `text` at `path` whole or not at all."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def decisions(case: Case) -> Gates | None:
