@@ -12,6 +12,7 @@ import typer
 
 from routespace.cli.ending import USAGE, Trouble, command
 from routespace.cli.options import Net, OneSpace, Set, SpaceFile, read_settings
+from routespace.cli.routes import NAN
 from routespace.cli.spaces import STDIN, build_graph, read_space
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def draw(
         raise Trouble("`--against` goes with `--net`", code=USAGE)
     from routespace.draw.grid import grid_png, grid_svg
     from routespace.draw.space import difference_of, grid_of
+    from routespace.files import atomic_path, write_atomically
     from routespace.graph.nets import hold
 
     graph = build_graph(read_space(file, read_settings(settings), space))
@@ -70,9 +72,10 @@ def draw(
     if str(out) == STDIN:
         sys.stdout.write(grid_svg(grid))
     elif out.suffix == ".png":
-        grid_png(grid, out)
+        with atomic_path(out) as temporary:
+            grid_png(grid, temporary)
     else:
-        out.write_text(grid_svg(grid), encoding="utf-8")
+        write_atomically(out, grid_svg(grid))
 
 
 def _weights(graph: RouteGraph, net: str | None, path: Path | None) -> dict[str, dict[str, float]] | None:
@@ -85,7 +88,8 @@ def _weights(graph: RouteGraph, net: str | None, path: Path | None) -> dict[str,
 
 
 def read_weights(path: Path) -> dict[str, dict[str, float]]:
-    """`{node: {route: weight}}` of a JSON file; null is the weight of a node that was not reached."""
+    """`{node: {route: weight}}` of a JSON file, as `routespace run` writes it: NaN for null, the weight of a node that
+    was not reached, and 1 for "NaN", that of a gate that failed and counts as open."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -100,6 +104,8 @@ def read_weights(path: Path) -> dict[str, dict[str, float]]:
 def _weight(path: Path, node: str, weight: Any) -> float:
     if weight is None:
         return math.nan
+    if weight == NAN:
+        return 1.0
     if isinstance(weight, bool) or not isinstance(weight, (int, float)):
         raise Trouble(f"`{path}`: `{weight}` at `{node}` is not a weight")
     return float(weight)

@@ -13,6 +13,7 @@ import typer
 from routespace.cli.ending import USAGE, Trouble, command
 from routespace.cli.options import OneSpace, Set, read_settings
 from routespace.cli.spaces import STDIN
+from routespace.cli.subject import check_subject, check_weights
 
 if TYPE_CHECKING:
     from routespace.cli.running import Model
@@ -64,6 +65,7 @@ def extract(
     from routespace.questions.nets import Nets
     from routespace.questions.written import write_net
 
+    check_subject(subject)
     is_artifact, is_profile = subject.is_dir(), images.suffix == PROFILE
     if not name.isidentifier():
         raise Trouble(f"`{name}` is no name of a net", code=USAGE)
@@ -71,8 +73,8 @@ def extract(
         raise Trouble("an artifact brings its space and weights", code=USAGE)
     if is_profile and (weights or seed is not None or profile):
         raise Trouble("a profile is read, not made: it takes neither weights nor `--profile`", code=USAGE)
-    if not is_artifact and not is_profile and (weights is None) == (seed is None):
-        raise Trouble("give the weights with `--weights FILE`, or `--seed N` for random ones", code=USAGE)
+    if not is_artifact and not is_profile:
+        check_weights(weights, seed)
     given = read_settings(settings)
     if is_profile and not is_artifact:
         graph, found = build_graph(read_space(subject, given, space)), _read(images)

@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
-from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor, nn
 
 import routespace as rs
 from routespace.cli.ending import USAGE, Trouble
-from routespace.cli.images import check_channels, find_images, read_image
+from routespace.cli.images import check_channels, read_image
+from routespace.cli.outputs import NUMBERS, with_ending
+from routespace.cli.pictures import Pixels, draw_maps, draw_route
+from routespace.cli.routes import Route, drawn, route_held, route_taken, written
 from routespace.cli.spaces import build_graph, channels_of, read_space
+from routespace.cli.subject import form_of
 from routespace.cli.tables import console, print_table
 from routespace.diagnostics import did_you_mean
-from routespace.draw.grid import Grid, grid_png, grid_svg
-from routespace.draw.space import grid_of, net_weights
+from routespace.draw.space import grid_of
+from routespace.files import write_atomically
 from routespace.graph.ir import RouteGraph
-from routespace.graph.nets import hold
 from routespace.runtime.result import Outcome
 from routespace.runtime.weights import load_strictly
 from routespace.space.conventions import CONVENTIONS
 from routespace.space.model import ParameterValue
-
-Weights = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -62,25 +59,33 @@ def load_model(
         artifact = load_artifact(subject, form)  # type: ignore[arg-type]
         return Model(build_graph(artifact.space), artifact.module, artifact.net)
     graph = build_graph(read_space(subject, given, space))
-    form = form or ("fixed" if net else "sparse")
-    if (form == "fixed") != (net is not None):
-        raise Trouble("the fixed form is that of a net, and only it takes one", "add `--net NAME`", code=USAGE)
+    form = form_of(form, net)
     module = rs.compile(graph, form, net=net, seed=seed or 0)  # type: ignore[arg-type]
     if weights is None:
         print(f"the weights are random (seed {seed}): predictions and routes mean nothing", file=sys.stderr)
     else:
-        try:
-            load_strictly(module, safetensors.torch.load_file(weights))
-        except safetensors.SafetensorError as error:
-            raise Trouble(f"`{weights}` is not a safetensors file: {error}") from None
-        except rs.WeightsError as error:
-            raise Trouble(f"`{weights}`: {error}") from None
+        _load(module, weights)
     return Model(graph, module.eval(), net)
+
+
+def _load(module: nn.Module, weights: Path) -> None:
+    """Raises `Trouble` for a file that is none of weights, or of those of another space."""
+    if weights.is_dir():
+        raise Trouble(f"`{weights}` is a folder, no safetensors file", "an artifact is run without `--weights`")
+    try:
+        load_strictly(module, safetensors.torch.load_file(weights))
+    except OSError as error:
+        raise Trouble(f"`{weights}` cannot be read: {error.strerror or error}") from None
+    except safetensors.SafetensorError as error:
+        raise Trouble(f"`{weights}` is not a safetensors file: {error}") from None
+    except rs.WeightsError as error:
+        raise Trouble(f"`{weights}`: {error}") from None
 
 
 @dataclass(frozen=True)
 class Report:
-    """One image: its size, what was spent in the convention of the space, routes open, and seconds."""
+    """One image: its size, what was spent in the convention of the space, routes open, seconds, and nodes whose
+    gates gave NaN."""
 
     name: str
     size: tuple[int, int]
@@ -90,17 +95,18 @@ class Report:
     opened: int
     routes: int
     seconds: float
+    failed: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs images one at a time; pictures of `output` go to the folder `out`."""
+    """Runs images one at a time; pictures of `output` go to the paths that `stems` has for images."""
 
     model: Model
     output: str | None
-    out: Path | None
+    stems: Mapping[Path, Path]
 
-    def run(self, path: Path, name: str) -> Report:
+    def run(self, path: Path) -> Report:
         """Raises `Trouble` for an image that cannot be read or does not fit."""
         graph = self.model.graph
         pixels = read_image(path, channels_of(graph))
@@ -111,29 +117,15 @@ class Runner:
                 seconds = time.perf_counter() - started
         except (rs.InputError, ValueError) as error:
             raise Trouble(f"`{path}`: {error}") from None
-        weights = self.weights(outcome)
-        if self.out is not None:
-            title = f"{path.name}, {_spent(float(outcome.routing.cost.executed), graph)}"
-            self.draw(self.out / name, pixels, self.logits(outcome), grid_of(graph, weights, title))
-            _write_weights(self.out / f"{name}.json", weights)
-            maps = _maps(outcome)
-            if maps:
-                _draw_maps(self.out / f"{name}.gates.png", maps, pixels, title)
-        flat = [weight for routes in weights.values() for weight in routes.values()]
         cost = outcome.routing.cost
+        route = route_taken(outcome) if self.model.net is None else route_held(graph, self.model.net)
+        if path in self.stems:
+            self.draw(self.stems[path], pixels, outcome, route, f"{path.name}, {_spent(float(cost.executed), graph)}")
+        flat = [taken.opened for routes in route.values() for taken in routes.values()]
         return Report(
             path.name, outcome.size, float(cost.expected), float(cost.hard), float(cost.executed),
-            sum(weight > 0 for weight in flat), len(flat), seconds,
+            sum(flat), len(flat), seconds, tuple(outcome.routing.nan_gates()),
         )  # fmt: skip
-
-    def weights(self, outcome: Outcome) -> Weights:
-        """The route that the one image took, or that the net prescribes; of a gate per position the mean weight."""
-        if self.model.net is not None:
-            return net_weights(self.model.graph, hold(self.model.graph, self.model.net))
-        return {
-            node: {route: float(weight[0].mean()) for route, weight in routes.items()}
-            for node, routes in outcome.routing.weights.items()
-        }
 
     def logits(self, outcome: Outcome) -> Tensor:
         if not isinstance(outcome.output, dict):
@@ -146,46 +138,42 @@ class Runner:
             raise Trouble(f"the space has no output `{name}`", hint, code=USAGE)
         return outcome.output[name]  # type: ignore[no-any-return]
 
-    def draw(self, stem: Path, pixels: NDArray[np.float32], logits: Tensor, grid: Grid) -> None:
-        """The route as SVG, and as PNG with the image and the prediction where that is a map of the image's size."""
-        stem.with_name(f"{stem.name}.svg").write_text(grid_svg(grid), encoding="utf-8")
-        picture = stem.with_name(f"{stem.name}.png")
-        if logits.dim() == 4 and logits.shape[1] > 1 and tuple(logits.shape[2:]) == pixels.shape[1:]:
-            _draw_scene(picture, pixels, logits[0].argmax(0).numpy(), grid)
-        else:
-            grid_png(grid, picture)
+    def draw(self, stem: Path, pixels: Pixels, outcome: Outcome, route: Route, title: str) -> None:
+        draw_route(stem, pixels, self.logits(outcome), grid_of(self.model.graph, drawn(route), title))
+        write_atomically(with_ending(stem, NUMBERS), json.dumps(written(route), indent=1))
+        draw_maps(stem, pixels, outcome, title)
 
 
-def run_all(runner: Runner, path: Path) -> bool:
-    """Run every image at `path` and print a table of them; whether all could be run.
+def run_all(runner: Runner, images: Sequence[Path]) -> bool:
+    """Run every image and print a table of them; whether all could be run.
 
-    An image that fails is reported and left out. The first is run twice and timed the second time.
+    An image that fails is reported and left out, and gates that gave NaN are named. The first is run twice and timed
+    the second time.
     """
-    channels = channels_of(runner.model.graph)
-    check_channels(channels)
-    found = find_images(path)
-    if runner.out is not None:
-        from routespace.draw import figures
-
-        assert figures
-        runner.out.mkdir(parents=True, exist_ok=True)
-    stems = Counter(one.stem for one in found)
+    check_channels(channels_of(runner.model.graph))
     reports: list[Report] = []
     screen = console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal or len(found) < 2) as progress:
-        for one in progress.track(found, description="images"):
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal or len(images) < 2) as progress:
+        for one in progress.track(images, description="images"):
             try:
-                name = one.stem if stems[one.stem] == 1 else one.name
                 for _ in range(1 if reports else 2):
-                    report = runner.run(one, name)
+                    report = runner.run(one)
                 reports.append(report)
+                if report.failed:
+                    screen.print(f"warning: `{one}`: {_failed(report.failed)}", markup=False, soft_wrap=True)
             except Trouble as trouble:
-                if trouble.code == USAGE or len(found) == 1:
+                if trouble.code == USAGE or len(images) == 1:
                     raise
                 screen.print(f"error: {trouble.message}", markup=False, soft_wrap=True)
     if reports:
         _print(reports, runner)
-    return len(reports) == len(found)
+    return len(reports) == len(images)
+
+
+def _failed(gates: Sequence[str]) -> str:
+    shown = ", ".join(f"`{gate}`" for gate in gates[:3]) + (f" and {len(gates) - 3} more" if len(gates) > 3 else "")
+    gate = "gate" if len(gates) == 1 else "gates"
+    return f"the {gate} of {shown} gave NaN; their routes count as open, and what follows from them means nothing"
 
 
 def _print(reports: list[Report], runner: Runner) -> None:
@@ -200,43 +188,9 @@ def _print(reports: list[Report], runner: Runner) -> None:
     ]  # fmt: skip
     head = ("image", "size", f"expected {unit}", f"hard {unit}", f"executed {unit}", "routes open", "ms")
     print_table(head, rows)
-    if runner.out is not None:
-        print(f"\npictures and routes are in {runner.out}")
+    if runner.stems:
+        print(f"\npictures and routes are in {next(iter(runner.stems.values())).parent}")
 
 
 def _spent(executed: float, graph: RouteGraph) -> str:
     return f"{executed / 1e6:.2f} M{CONVENTIONS[graph.policies.cost].unit}"
-
-
-def _draw_scene(path: Path, pixels: NDArray[np.float32], prediction: NDArray[Any], grid: Grid) -> None:
-    from routespace.draw.figures import save_figure, scene_figure
-
-    image = pixels if pixels.shape[0] == 3 else np.repeat(pixels, 3, 0)
-    save_figure(scene_figure(image, prediction, replace(grid, title=""), title=grid.title), path)
-
-
-def _maps(outcome: Outcome) -> list[tuple[str, NDArray[np.float32]]]:
-    """Maps of the gates that decide per position, by node and route."""
-    return [
-        (f"{node} {route}", weight[0].float().cpu().numpy())
-        for node, routes in outcome.routing.weights.items()
-        for route, weight in routes.items()
-        if weight.dim() == 3
-    ]
-
-
-def _draw_maps(
-    path: Path, maps: list[tuple[str, NDArray[np.float32]]], pixels: NDArray[np.float32], title: str
-) -> None:
-    from routespace.draw.figures import heat_figure, save_figure
-
-    save_figure(heat_figure(maps, pixels if pixels.shape[0] == 3 else np.repeat(pixels, 3, 0), title=title), path)
-
-
-def _write_weights(path: Path, weights: Weights) -> None:
-    """As JSON, null where a node was not reached."""
-    plain = {
-        node: {route: None if math.isnan(weight) else weight for route, weight in routes.items()}
-        for node, routes in weights.items()
-    }
-    path.write_text(json.dumps(plain, indent=1), encoding="utf-8")

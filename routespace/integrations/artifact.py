@@ -126,9 +126,10 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as cause:
-        raise fault(
-            "RS952", f"`{path}` cannot be read: {cause.strerror}", help="give the folder that training wrote"
-        ) from cause
+        inner = path.parent / "artifact"
+        found = (inner / DESCRIPTION).is_file()
+        cure = f"give `{inner}`" if found else "give the folder `artifact` that training wrote"
+        raise fault("RS952", f"`{path}` cannot be read: {cause.strerror}", help=cure) from cause
 
 
 def _damaged(path: Path, why: str) -> Exception:

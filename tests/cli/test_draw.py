@@ -88,3 +88,18 @@ def test_weights_that_do_not_fit_are_refused(text: str, says: str, run: Run, fil
 def test_weights_that_are_not_there_are_named(run: Run) -> None:
     ended = run("draw", "tiny.route", "-o", "x.svg", "--weights", "nowhere.json")
     assert ended.code == 1 and "nowhere.json" in ended.err
+
+
+def test_a_drawing_that_fails_leaves_the_old_one(run: Run, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = pytest.importorskip("routespace.draw.figures")
+
+    def half(figure: object, path: Path, **_: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    (files / "space.png").write_bytes(b"old")
+    monkeypatch.setattr(figures.Figure, "savefig", half)
+    before = sorted(files.iterdir())
+    ended = run("draw", "tiny.route", "-o", "space.png")
+    assert ended.code == 1 and "No space left" in ended.err
+    assert (files / "space.png").read_bytes() == b"old" and sorted(files.iterdir()) == before

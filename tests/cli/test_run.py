@@ -153,3 +153,75 @@ def test_images_of_16_bits_are_not_cut_off(tmp_path: Path, channels: int) -> Non
     found = read_image(tmp_path / "deep.png", channels)
     assert found.shape == (channels, 64, 64) and found.dtype == np.float32
     assert abs(found - ramp / 65535).max() < 1e-6
+
+
+@pytest.mark.parametrize("images_at", ["images", "images/scene0.png", "linked"])
+def test_pictures_do_not_go_among_the_images(images_at: str, run: Run, files: Path, images: Path) -> None:
+    (files / "linked").mkdir()
+    (files / "linked" / "a.png").symlink_to(images / "scene0.png")
+    before = {path: path.read_bytes() for path in images.iterdir()}
+    ended = run("run", "tiny.route", images_at, "--seed", "0", "-o", "images")
+    assert ended.code == 2 and "`images` is the folder of the images" in ended.err and ended.out == ""
+    assert {path: path.read_bytes() for path in images.iterdir()} == before
+
+
+def test_pictures_replace_nothing_that_is_read(run: Run, files: Path, images: Path) -> None:
+    (files / "out").mkdir()
+    (files / "out" / "scene0.png").symlink_to(images / "scene0.png")
+    ended = run("run", "tiny.route", "images", "--seed", "0", "-o", "out")
+    assert ended.code == 2 and "`out/scene0.png`, an output of" in ended.err and "would replace" in ended.err
+    space = rs.load("tiny.route")
+    save_artifact(files / "artifact", space, rs.compile(space))
+    ended = run("run", "artifact", "images", "-o", "artifact")
+    assert ended.code == 2 and "`artifact` is read by this run" in ended.err
+
+
+def test_outputs_of_all_images_differ(run: Run, files: Path, images: Path) -> None:
+    for name in ("a.png", "a.bmp", "a.png.bmp", "b.png", "b.gates.png"):
+        Image.new("RGB", (64, 64)).save(images / name)
+    ended = run("run", str(rs.example("two_grains")), "images", "--seed", "0", "--set", "width=4", "-o", "out")
+    assert ended.code == 0, ended.err
+    stems = ("a.bmp", "a.png", "a.png.bmp", "b.gates.png", "b.png", "scene0", "scene1")
+    names = {f"{stem}{ending}" for stem in stems for ending in (".png", ".svg", ".json", ".gates.png")}
+    assert {path.name for path in (files / "out").iterdir()} == names
+
+
+def test_gates_that_give_nan_are_open_and_named(run: Run, files: Path, images: Path) -> None:
+    weights = rs.compile(rs.load("tiny.route"), seed=7).state_dict()
+    weights["layer0.s4.gate.body.4.bias"].fill_(float("nan"))
+    safetensors.torch.save_file(weights, files / "w.safetensors")
+    ended = run("run", "tiny.route", "images/scene0.png", "--weights", "w.safetensors", "-o", "out")
+    assert ended.code == 0 and rows_of(ended.out)["scene0.png"][4] == "8/8"
+    assert ended.err.startswith("warning: `images/scene0.png`: the gates of `layer0.s4`, ") and "gave NaN" in ended.err
+    written = json.loads((files / "out" / "scene0.json").read_text())
+    assert written["layer0.s4"] == {"keep": "NaN", "down": "NaN"}
+    drawn = run("draw", "tiny.route", "--weights", "out/scene0.json", "-o", "-").out
+    assert "layer0.s4 keep 1.00" in drawn and drawn.count(">layer0.s4 open<") == 1
+    assert "layer0.s4 keep 1.00" in (files / "out" / "scene0.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["nope", "images"], 1, "`nope` does not exist"),
+        (["tiny.route", "images", "--seed", "3", "--weights", "w"], 2, "exclude each other"),
+        (
+            ["tiny.route", "images", "--seed", "3", "--net", "straight", "--form", "dense"],
+            2,
+            "out `--form dense`",
+        ),
+        (["tiny.route", "images", "--seed", "3", "--form", "fixed"], 2, "add `--net NAME`"),
+        (["tiny.route", "images", "--weights", "images"], 1, "`images` is a folder, no safetensors file"),
+        (["tiny.route", "images", "--seed", "3", "--output", "logits"], 2, "without `-o` there are none"),
+    ],
+)
+def test_what_does_not_go_together_is_told(args: list[str], code: int, says: str, run: Run, images: Path) -> None:
+    ended = run("run", *args)
+    assert ended.code == code and says in ended.err and ended.out == ""
+
+
+def test_the_folder_of_a_training_names_its_artifact(run: Run, files: Path, images: Path) -> None:
+    space = rs.load("tiny.route")
+    save_artifact(files / "out" / "artifact", space, rs.compile(space))
+    ended = run("run", "out", "images")
+    assert ended.code == 1 and "RS952" in ended.err and "give `out/artifact`" in ended.err
