@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import NoReturn, ParamSpec
 
 import typer
@@ -14,7 +16,7 @@ import typer
 from routespace.diagnostics import RouteError
 from routespace.graph.fault import Fault
 
-PROBLEMS, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+PROBLEMS, USAGE, INTERRUPTED, BROKEN_PIPE, TERMINATED = 1, 2, 130, 141, 143
 
 P = ParamSpec("P")
 
@@ -25,6 +27,28 @@ class Trouble(Exception):
     def __init__(self, message: str, help: str | None = None, *, code: int = PROBLEMS) -> None:
         super().__init__(message)
         self.message, self.help, self.code = message, help, code
+
+
+class Terminated(BaseException):
+    """The process was asked to end by SIGTERM."""
+
+
+@contextlib.contextmanager
+def heeding_sigterm() -> Iterator[None]:
+    """Within the block, SIGTERM raises `Terminated`, so that what is under way is cleaned up."""
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, end)
+    except ValueError:  # signals are heard in the main thread only
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def command(run: Callable[P, None]) -> Callable[P, None]:
@@ -47,6 +71,9 @@ def command(run: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             _say("interrupted")
             raise typer.Exit(INTERRUPTED) from None
+        except Terminated:
+            _say("interrupted")
+            raise typer.Exit(TERMINATED) from None
         except BrokenPipeError:
             _leave_quietly()
         except OSError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from routespace.cli.ending import Trouble, command
+from routespace.cli.ending import Trouble, command, heeding_sigterm
 from routespace.cli.options import Net, OneSpace, Set, SpaceFile, read_settings
 from routespace.cli.spaces import build_graph, read_space
 
@@ -56,10 +56,11 @@ def train(
 
     train_set = None if scenes is None else Scenes(scenes, size, seed)
     try:
-        result = fit(
-            loaded, out, steps=steps, batch_size=batch, size=size, lr=lr, warmup=warmup, seed=seed, net=net,
-            train_set=train_set, workers=workers, resume=resume,
-        )  # fmt: skip
+        with heeding_sigterm():
+            result = fit(
+                loaded, out, steps=steps, batch_size=batch, size=size, lr=lr, warmup=warmup, seed=seed, net=net,
+                train_set=train_set, workers=workers, resume=resume,
+            )  # fmt: skip
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -14,6 +17,7 @@ from tests.cli.conftest import Run
 
 try:
     from routespace.integrations import train as real
+    from routespace.integrations.train.checkpoint import read_checkpoint
 except RouteError:
     real = None  # type: ignore[assignment]
 
@@ -90,3 +94,19 @@ def test_a_short_run_leaves_an_artifact(run: Run, files: Path) -> None:
     ended = run("train", "tiny.route", "-o", "out", "--steps", "2", "--batch", "2", "--size", "64", "--set", "depth=2")
     assert ended.code == 0, ended.err
     assert (files / "out" / "artifact" / "space.json").exists() and "artifact: out/artifact" in ended.out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals differ")
+@pytest.mark.skipif(real is None, reason="the extra `train` cannot be imported")
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_training_that_is_terminated_says_so_and_can_be_resumed(workers: str, files: Path) -> None:
+    program = [sys.executable, "-c", "from routespace.cli import main; main()", "train", "tiny.route", "-o", "out"]
+    options = ["--steps", "1000", "--batch", "1", "--size", "64", "--set", "depth=1", "--workers", workers]
+    with subprocess.Popen([*program, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=files) as process:
+        assert process.stdout is not None and process.stderr is not None
+        while b"step 150/" not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr.read() == b"error: interrupted\n" and process.wait() == 143
+    assert [path.name for path in (files / "out").iterdir()] == ["last.ckpt"]
+    assert read_checkpoint(files / "out" / "last.ckpt")["global_step"] % 100 == 0
