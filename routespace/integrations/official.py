@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor, nn
 
 from routespace.compiler import graph_of
+from routespace.graph.build import build
 from routespace.graph.ir import Apply, Beside, Chain, Gate, Input, Leaf, Op, Route, RouteGraph
 from routespace.integrations.official_head import dynamic_head_names, load_dynamic_head
-from routespace.runtime.weights import load_strictly
+from routespace.runtime.weights import check_mapping, load_strictly
 from routespace.targets import targets_of
 
 __all__ = ["dynamic_head_names", "load_dynamic_head", "load_segmentation", "segmentation_names"]
@@ -27,14 +28,36 @@ def load_segmentation(module: nn.Module, state_dict: Mapping[str, Tensor]) -> No
     """Load an official state_dict into a module compiled from `segmentation.route`, in any form.
 
     A fixed form takes what its net keeps of a whole checkpoint. Raises `WeightsError` listing the official names that
-    are missing, extra or mis-shaped; nothing has been loaded then.
+    are missing, extra or mis-shaped, and `ValueError` for a module of another space; nothing has been loaded then.
     """
+    check_mapping(state_dict)
     graph = graph_of(module)
+    _check_space(graph)
     official = dict(segmentation_names(graph, state_dict))
     own = {name: ours for ours, name in official.items()}
-    left_over = {} if not graph.gates else {name: tensor for name, tensor in state_dict.items() if name not in own}
+    known = {*own, *(name for _, name in segmentation_names(_whole(graph), state_dict))}
+    left_over = {name: tensor for name, tensor in state_dict.items() if name not in known}
     given = {own[name]: tensor for name, tensor in state_dict.items() if name in own}
     load_strictly(module, {**given, **left_over}, official)
+
+
+def _check_space(graph: RouteGraph) -> None:
+    """Raises `ValueError` unless nodes stand on layers and scales between the released stem and a ladder decoder."""
+    axes = {tuple(axis for axis, _ in node.index) for node in graph.nodes}
+    inputs = {value.name for value in graph.values if isinstance(value, Input)}
+    applied = [value for value in graph.values if isinstance(value, Apply)]
+    stems = [value for value in applied if value.args[0] in inputs and len(_units(value.op, "")) == len(_STEM)]
+    ends = [value for value in applied if isinstance(value.op, Leaf) and value.op.entry == "ladder_decoder"]
+    if axes != {("layer", "scale")} or len(stems) != 1 or len(ends) != 1:
+        raise ValueError(
+            f"this module is of space `{graph.name}`; released segmentation networks fit modules compiled from "
+            "`segmentation.route`"
+        )
+
+
+def _whole(graph: RouteGraph) -> RouteGraph:
+    """The graph of the space that a fixed graph is a net of; others are whole."""
+    return build(graph.space) if not graph.gates and graph.space is not None else graph
 
 
 def segmentation_names(graph: RouteGraph, state_dict: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from routespace.compiler import graph_of
 from routespace.graph.ir import Apply, Gate, Route, RouteGraph
-from routespace.runtime.weights import load_strictly
+from routespace.runtime.weights import check_mapping, load_strictly
 from routespace.targets import shared_target, targets_of
 
 _AFFINE: tuple[str, ...] = ("weight", "bias")
@@ -35,6 +35,7 @@ def load_dynamic_head(module: nn.Module, state_dict: Mapping[str, Tensor], tower
     checkpoint is looked at. Raises `WeightsError` listing the official names that are missing, extra or mis-shaped;
     nothing has been loaded then.
     """
+    check_mapping(state_dict)
     names = list(dynamic_head_names(graph_of(module)))
     whole = any(name.startswith(_TOWERS["class"]) for _, name in names)
     if whole and tower:

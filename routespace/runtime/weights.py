@@ -2,57 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from routespace.runtime.errors import WeightsError
 
+_WRAPPED = "module."
+"""What names begin with that `DataParallel` and `DistributedDataParallel` gave."""
+
 
 def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], names: Mapping[str, str] | None = None) -> None:
     """Load `weights` into `module`, every entry or none.
 
     `names` says what an entry of the module is called in `weights`, for messages. Raises `WeightsError` listing
-    missing, extra and mis-shaped entries; nothing has been written then.
+    missing, extra and mis-shaped entries, and `TypeError` for what is no state_dict; nothing has been written then.
     """
+    check_mapping(weights)
     own = module.state_dict()
     shown = names or {}
     missing = [
         shown.get(name, name) for name in own if name not in weights and not name.endswith("num_batches_tracked")
     ]
     extra = [shown.get(name, name) for name in weights if name not in own]
-    misshapen = [
-        f"{shown.get(name, name)}: {_describe(weights[name])}, {tuple(own[name].shape)} is needed"
-        for name in own
-        if name in weights and not _fits(weights[name], own[name])
-    ]
+    unfit = {name: _unfit(weights[name], own[name]) for name in own if name in weights}
+    misshapen = [f"{shown.get(name, name)}: {why}" for name, why in unfit.items() if why]
     if missing or extra or misshapen:
-        raise WeightsError(_message(missing, extra, misshapen), missing, extra, misshapen)
+        raise WeightsError(_message(missing, extra, misshapen, _hint(weights)), missing, extra, misshapen)
+    staged = {name: _staged(weights[name], tensor) for name, tensor in own.items() if name in weights}
     with torch.no_grad():
-        for name, tensor in own.items():
-            if name in weights:
-                tensor.copy_(weights[name])
+        for name, tensor in staged.items():
+            own[name].copy_(tensor)
 
 
-def _fits(given: object, own: Tensor) -> bool:
-    return (
-        isinstance(given, Tensor) and given.shape == own.shape and given.is_floating_point() == own.is_floating_point()
-    )
+def check_mapping(weights: object) -> None:
+    """Raises `TypeError` for what is no mapping from names."""
+    if not isinstance(weights, Mapping):
+        raise TypeError(f"weights are a state_dict, a mapping from names to tensors, not {_kind_of(weights)}")
+    for name in weights:
+        if not isinstance(name, str):
+            raise TypeError(f"the names of a state_dict are strings; {name!r} is {_kind_of(name)}")
 
 
-def _describe(given: object) -> str:
+def _kind_of(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _unfit(given: object, own: Tensor) -> str | None:
+    """Why an entry cannot be copied to its place, None where it can."""
+    needed = f"{_described(own)} is needed"
     if not isinstance(given, Tensor):
-        return type(given).__name__
-    return f"{tuple(given.shape)} {str(given.dtype).removeprefix('torch.')}"
+        return f"{_kind_of(given)}, {needed}"
+    if own.is_meta:
+        return "the module's own entry is on `meta`, where nothing can be loaded: give it a device first"
+    if given.is_meta:
+        return f"{_described(given)} on `meta`, which has no numbers; {needed}"
+    if given.layout != torch.strided or given.is_quantized:
+        layout = "quantized" if given.is_quantized else str(given.layout).removeprefix("torch.")
+        return f"{_described(given)}, {layout}; a plain tensor is needed"
+    if given.shape != own.shape or _kind(given.dtype) != _kind(own.dtype):
+        return f"{_described(given)}, {needed}"
+    return None
 
 
-def _message(missing: list[str], extra: list[str], misshapen: list[str]) -> str:
-    lines = ["the weights do not fit the module; nothing was loaded"]
+def _described(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _kind(dtype: torch.dtype) -> str:
+    """Dtypes that numbers pass between: within a kind they are converted."""
+    if dtype.is_floating_point or dtype.is_complex:
+        return "floating" if dtype.is_floating_point else "complex"
+    return "yes or no" if dtype == torch.bool else "whole"
+
+
+def _staged(given: Tensor, own: Tensor) -> Tensor:
+    """An entry as it will be copied: what can fail of that fails here, before anything is written."""
+    return given.detach().to(device=own.device, dtype=own.dtype)
+
+
+def _hint(weights: Mapping[str, object]) -> str | None:
+    wrapped = [name for name in weights if isinstance(weights[name], Mapping)]
+    if wrapped:
+        found = next((name for name in ("state_dict", "model") if name in wrapped), wrapped[0])
+        return f"the weights seem to stand below `{found}`: give that entry, `checkpoint[{found!r}]`"
+    if weights and all(name.startswith(_WRAPPED) for name in weights):
+        return f"every name begins with `{_WRAPPED}`, as DataParallel writes them: take it off"
+    return None
+
+
+def _message(missing: list[str], extra: list[str], misshapen: list[str], hint: str | None) -> str:
+    return "\n".join(_lines(missing, extra, misshapen, hint))
+
+
+def _lines(missing: list[str], extra: list[str], misshapen: list[str], hint: str | None) -> Iterator[str]:
+    yield "the weights do not fit the module; nothing was loaded"
     for title, names in (("missing", missing), ("extra", extra), ("mis-shaped", misshapen)):
         if names:
-            lines.append(f"  {title} ({len(names)}):")
-            lines.extend(f"    {name}" for name in names[:20])
-            if len(names) > 20:
-                lines.append(f"    … and {len(names) - 20} more")
-    return "\n".join(lines)
+            yield f"  {title} ({len(names)}):"
+            yield from (f"    {name}" for name in names[:20])
+        if len(names) > 20:
+            yield f"    … and {len(names) - 20} more"
+    if hint:
+        yield f"  help: {hint}"

@@ -1,0 +1,96 @@
+"""Weights are loaded whole or not at all, and what does not fit is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import routespace as rs
+from routespace.integrations.official import load_dynamic_head, load_segmentation, segmentation_names
+from routespace.runtime.weights import load_strictly
+
+Loader = Callable[[nn.Module, dict[str, Tensor]], None]
+
+
+def segmentation() -> tuple[nn.Module, dict[str, Tensor], Loader]:
+    module = rs.compile(rs.load(rs.example("segmentation"), depth=2, width=8))
+    names = dict(segmentation_names(rs.graph_of(module), {}))
+    return module, {names[name]: tensor + 1 for name, tensor in module.state_dict().items()}, load_segmentation
+
+
+def plain() -> tuple[nn.Module, dict[str, Tensor], Loader]:
+    module = rs.compile(rs.load(rs.example("small"), depth=2, width=8), form="sparse")
+    return module, {name: tensor + 1 for name, tensor in module.state_dict().items()}, load_strictly
+
+
+@pytest.mark.parametrize("make", [segmentation, plain])
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda tensor: tensor.to("meta"), "on `meta`, which has no numbers"),
+        (lambda tensor: tensor.to_sparse(), "sparse_coo; a plain tensor is needed"),
+        (lambda tensor: tensor.to(torch.int64), r"int64, \([\d, ]+\) float32 is needed"),
+        (lambda tensor: tensor.to(torch.complex64), r"complex64, \([\d, ]+\) float32 is needed"),
+        (lambda tensor: None, r"None, \([\d, ]+\) float32 is needed"),
+    ],
+    ids=["meta", "sparse", "whole", "complex", "none"],
+)
+def test_nothing_is_half_loaded(
+    make: Callable[[], tuple[nn.Module, dict[str, Tensor], Loader]], harm: Callable[[Tensor], Tensor], says: str
+) -> None:
+    module, weights, load = make()
+    last = [name for name, tensor in weights.items() if tensor.is_floating_point()][-1]
+    weights[last] = harm(weights[last])
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    with pytest.raises(rs.WeightsError, match=says):
+        load(module, weights)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+
+
+def test_dtypes_of_a_kind_are_converted() -> None:
+    module, weights, load = plain()
+    load(module, {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in weights.items()})
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in module.state_dict().items())
+
+
+def test_a_module_on_meta_is_refused() -> None:
+    module, weights, load = plain()
+    with pytest.raises(rs.WeightsError, match="own entry is on `meta`"):
+        load(module.to("meta"), weights)
+
+
+@pytest.mark.parametrize("load", [load_segmentation, load_strictly, load_dynamic_head])
+def test_what_is_no_state_dict_is_refused(load: Loader) -> None:
+    module, weights, _ = segmentation()
+    with pytest.raises(TypeError, match="a mapping from names to tensors, not None"):
+        load(module, None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="are strings; 3 is a int"):
+        load(module, {**weights, 3: torch.ones(1)})  # type: ignore[dict-item]
+
+
+def test_what_weights_are_wrapped_in_is_told() -> None:
+    module, weights, load = segmentation()
+    with pytest.raises(rs.WeightsError, match=r"help: .* give that entry, `checkpoint\['model'\]`"):
+        load(module, {"iteration": 3, "model": weights})  # type: ignore[dict-item]
+    with pytest.raises(rs.WeightsError, match=r"help: every name begins with `module\.`"):
+        load(module, {f"module.{name}": tensor for name, tensor in weights.items()})
+
+
+@pytest.mark.parametrize("name", ["small", "two_grains"])
+def test_a_module_of_another_space_says_so(name: str) -> None:
+    module = rs.compile(rs.load(rs.example(name), width=16))
+    with pytest.raises(ValueError, match="this module is of space"):
+        load_segmentation(module, segmentation()[1])
+
+
+def test_a_net_lists_what_belongs_to_no_space() -> None:
+    space = rs.load(rs.example("segmentation"), depth=2, width=8)
+    weights = segmentation()[1]
+    net = {"layer0.s4": {"keep": 1.0}, "layer1.s4": {"keep": 1.0}, "layer2.s4": {"keep": 1.0}}
+    module = rs.compile(space, form="fixed", net=net)
+    load_segmentation(module, weights)
+    with pytest.raises(rs.WeightsError, match=r"extra \(1\):\n +backbone\.surprise"):
+        load_segmentation(module, {**weights, "backbone.surprise": torch.ones(1)})
