@@ -49,7 +49,7 @@ def main() -> None:
     torch.set_num_threads(1)
     settings: dict[str, Any] = {
         "steps": options.steps, "batch_size": BATCH, "size": SIZE, "lr": LR, "warmup": min(WARMUP, options.steps // 5),
-        "seed": options.seed, "validations": 2, "workers": 1,
+        "seed": options.seed, "validations": 2, "workers": 1, "overwrite": True,
     }  # fmt: skip
     tests: dict[str, Scenes] = {kind: Scenes(PER_KIND, SIZE, TEST_SEED, [kind]) for kind in KINDS}
 

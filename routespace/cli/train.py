@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from routespace.cli.ending import Trouble, command, heeding_sigterm
+from routespace.cli.ending import USAGE, Trouble, command, heeding_sigterm
 from routespace.cli.options import Net, OneSpace, Set, SpaceFile, read_settings
 from routespace.cli.spaces import build_graph, read_space
 
@@ -33,14 +35,17 @@ def train(
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="PATH", help="A checkpoint, or the folder of an earlier run.")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the files of another run in the folder.")
+    ] = False,
     net: Net = None,
     settings: Set = None,
     space: OneSpace = None,
 ) -> None:
     """Train a space, or a net, on scenes.
 
-    The result is exported as an artifact. The scenes are generated and have five classes; the
-    space has one output of five logits for each pixel. Needs `pip install 'routespace[train]'`.
+    The result is exported as an artifact. A folder that holds another run is left alone. The scenes are generated and
+    have five classes; the space has one output of five logits for each pixel. Needs `pip install 'routespace[train]'`.
 
     \b
     Examples:
@@ -50,7 +55,10 @@ def train(
       routespace run out/small/artifact photo.png
     """
     loaded = read_space(file, read_settings(settings), space)
-    _check_fits(loaded)
+    if not math.isfinite(lr):
+        raise Trouble(f"`--lr {lr}` is no finite number", code=USAGE)
+    _check_fits(loaded, size)
+    from routespace.integrations.fault import RunError
     from routespace.integrations.scenes import Scenes
     from routespace.integrations.train import train as fit
 
@@ -59,8 +67,10 @@ def train(
         with heeding_sigterm():
             result = fit(
                 loaded, out, steps=steps, batch_size=batch, size=size, lr=lr, warmup=warmup, seed=seed, net=net,
-                train_set=train_set, workers=workers, resume=resume,
+                train_set=train_set, workers=workers, resume=resume, overwrite=overwrite,
             )  # fmt: skip
+    except RunError as error:
+        raise Trouble(error.message, _as_options(error.help)) from None
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
@@ -68,8 +78,8 @@ def train(
     _print(result)
 
 
-def _check_fits(space: Space) -> None:
-    """Raise `Trouble` unless `space` makes of images one map of as many logits as scenes have classes."""
+def _check_fits(space: Space, size: int) -> None:
+    """Raise `Trouble` unless `space` makes of scenes of `size` one map of as many logits as these have classes."""
     from routespace.graph.infer import infer
     from routespace.graph.ir import Input, Output
     from routespace.integrations.scenes import CLASSES
@@ -85,6 +95,19 @@ def _check_fits(space: Space) -> None:
             f"the output has {outputs[0]} classes, the scenes have {len(CLASSES)}",
             f"`--set classes={len(CLASSES)}` where the space has such a parameter",
         )
+
+    if size < graph.smallest:
+        least = f"images of the space have at least {graph.smallest} pixels a side"
+        raise Trouble(f"`--size {size}` is too small: {least}", code=USAGE)
+
+
+def _as_options(text: str) -> str:
+    """A text about arguments of Python as one about options.
+
+    >>> _as_options("`resume` it or lower `lr`")
+    '`--resume` it or lower `--lr`'
+    """
+    return re.sub(r"`(\w+)`", r"`--\1`", text)
 
 
 def _print(result: TrainResult) -> None:

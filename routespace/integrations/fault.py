@@ -17,6 +17,14 @@ from collections.abc import Iterable
 from routespace.diagnostics import Diagnostic, RouteError
 
 
+class RunError(RuntimeError):
+    """A training run cannot start, or not go on: `message` says why and `help` what to do."""
+
+    def __init__(self, message: str, help: str) -> None:
+        super().__init__(f"{message}\n  help: {help}")
+        self.message, self.help = message, help
+
+
 def fault(code: str, message: str, *, notes: Iterable[str] = (), help: str | None = None) -> RouteError:
     """A `RouteError` with one finding that stands at no place of a text.
 

@@ -73,9 +73,11 @@ def test_a_space_that_scenes_do_not_fit_is_refused(
     assert ended.code == 1 and says in ended.err and not calls
 
 
-@pytest.mark.parametrize("option", ["--steps=0", "--batch=0", "--lr=-1", "--lr=x", "--size=2"])
+@pytest.mark.parametrize(
+    "option", [*(f"--lr={lr}" for lr in ("-1", "x", "nan", "inf")), "--steps=0", "--batch=0", "--size=2", "--size=32"]
+)
 def test_numbers_out_of_range_are_refused(option: str, run: Run, calls: list[dict[str, Any]]) -> None:
-    assert run("train", "tiny.route", "-o", "out", option).code == 2 and not calls
+    assert run("train", "tiny.route", "-o", "out", option).code == 2 and not calls and not Path("out").exists()
 
 
 def test_an_interrupted_training_ends_with_130(run: Run, monkeypatch: pytest.MonkeyPatch, calls: Any) -> None:
@@ -94,6 +96,13 @@ def test_a_short_run_leaves_an_artifact(run: Run, files: Path) -> None:
     ended = run("train", "tiny.route", "-o", "out", "--steps", "2", "--batch", "2", "--size", "64", "--set", "depth=2")
     assert ended.code == 0, ended.err
     assert (files / "out" / "artifact" / "space.json").exists() and "artifact: out/artifact" in ended.out
+    options = ("--steps", "1", "--batch", "1", "--size", "64", "--set", "depth=2")
+    again = run("train", "tiny.route", "-o", "out", *options)
+    assert again.code == 1 and "holds an earlier run" in again.err and "`--overwrite`" in again.err
+    assert run("train", "tiny.route", "-o", "out", *options, "--overwrite").code == 0
+    ended = run("train", "tiny.route", "-o", "wild", *options[2:], "--steps", "9", "--lr", "1e30")
+    assert ended.code == 1 and "step" in ended.err and "help: start again" in ended.err
+    assert not (files / "wild" / "artifact").exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")

@@ -1,6 +1,7 @@
 """Training: resumed runs equal uninterrupted ones, files are whole, output is quiet."""
 
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ from torch.utils.data import Dataset
 
 import routespace as rs
 from routespace.diagnostics import RouteError
-from routespace.integrations.artifact import load_artifact
+from routespace.integrations.artifact import load_artifact, space_text
+from routespace.integrations.fault import RunError
 from routespace.integrations.scenes import Scenes
 from routespace.space.model import Space
 
@@ -82,7 +84,7 @@ def assert_same(one: TrainResult, other: TrainResult) -> None:
 
 def test_a_run_can_be_repeated(space: Space, whole: TrainResult, tmp_path: Path) -> None:
     assert_same(whole, run(space, tmp_path))
-    moved = run(space, tmp_path, seed=2)
+    moved = run(space, tmp_path, seed=2, overwrite=True)
     assert any(not torch.equal(a, b) for a, b in zip(moved.module.parameters(), whole.module.parameters(), strict=True))
 
 
@@ -108,13 +110,83 @@ def test_noise_inside_the_network_is_resumed_too(space: Space, tmp_path: Path, m
 
 
 def test_resuming_a_finished_run_changes_nothing(space: Space, whole: TrainResult, tmp_path: Path) -> None:
-    assert_same(whole, run(space, tmp_path, resume=whole.checkpoint))
+    again = run(space, tmp_path, resume=whole.checkpoint)
+    assert_same(whole, again)
+    assert again.checkpoint == whole.checkpoint and [path.name for path in tmp_path.iterdir()] == ["artifact"]
 
 
 def test_other_settings_are_not_resumed(space: Space, whole: TrainResult, tmp_path: Path) -> None:
     with pytest.raises(RouteError) as error:
         run(space, tmp_path, lr=0.2, resume=whole.checkpoint)
     assert error.value.diagnostics[0].code == "RS954" and "`lr` was 0.1 and is 0.2" in str(error.value)
+
+
+def test_the_first_difference_of_long_settings_is_shown(space: Space, whole: TrainResult, tmp_path: Path) -> None:
+    text = space_text(space)
+    place = text[: text.index("bias(1.5)")].count("\n") + 1
+    with pytest.raises(RouteError) as error:
+        run(rs.loads(text.replace("bias(1.5)", "bias(1.25)")), tmp_path, resume=whole.checkpoint)
+    assert re.search(
+        rf"line {place} of `text of the space` was `.*bias\(1.5\)` and is `.*bias\(1.25\)`", str(error.value)
+    )
+    with pytest.raises(RouteError, match="`trainer_args accumulate_grad_batches` was None and is 2"):
+        run(space, tmp_path, resume=whole.checkpoint, trainer_args={"accumulate_grad_batches": 2})
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_run_is_not_replaced(space: Space, whole: TrainResult, tmp_path: Path) -> None:
+    folder = whole.artifact.parent
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (tmp_path / "last.ckpt").write_bytes(whole.checkpoint.read_bytes())
+    for resume in (None, tmp_path):
+        with pytest.raises(RunError, match="holds an earlier run"):
+            run(space, folder, resume=resume)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("lr", [1e30, 1e12])
+def test_a_run_that_diverges_ends_and_keeps_what_was_good(space: Space, tmp_path: Path, lr: float) -> None:
+    with pytest.raises(RunError, match="step") as error:
+        run(space, tmp_path, lr=lr, warmup=0, checkpoint_every=1, steps=20)
+    kept = tmp_path / "last.ckpt"
+    assert [path.name for path in tmp_path.iterdir()] in ([], ["last.ckpt"])
+    assert f"`{kept}` is of step" in str(error.value) or not kept.exists()
+    if kept.exists():
+        weights = torch.load(kept, weights_only=True)["state_dict"]
+        assert all(bool(tensor.isfinite().all()) for tensor in weights.values())
+
+
+class Empty(Scenes):
+    def __len__(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"steps": 0}, "`steps` is 0"),
+        ({"steps": 2.5}, "`steps` is 2.5"),
+        ({"lr": float("nan")}, "`lr` is nan"),
+        ({"lr": float("inf")}, "`lr` is inf"),
+        ({"validations": 0}, "`validations` is 0"),
+        ({"checkpoint_every": 0}, "`checkpoint_every` is 0"),
+        ({"train_set": Empty(1, 64)}, "`train_set` is empty"),
+        ({"val_set": Empty(1, 64)}, "`val_set` is empty"),
+        ({"val_set": Scenes(2, 32)}, r"`val_set` gives images \(3, 32, 32\)"),
+        ({"classes": 3}, "`classes` is 3, the output of space `tiny` has 5"),
+        ({"size": 32, "train_set": None}, "`size` is 32"),
+    ],
+)
+def test_what_no_run_can_have_is_refused(space: Space, tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        run(space, tmp_path / "out", **changes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_classes_of_labels_are_those_of_the_output(tmp_path: Path) -> None:
+    few = rs.load(Path(__file__).with_name("tiny.route"), classes=2)
+    with pytest.raises(ValueError, match=r"`train_set` has a class \d: there are 0 to 1, and 255 is ignored"):
+        run(few, tmp_path / "out", classes=2, train_set=Scenes(2, 64))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"nonsense", "half"], ids=["missing", "empty", "nonsense", "half"])
@@ -129,11 +201,13 @@ def test_a_damaged_checkpoint_is_told(
     with pytest.raises(RouteError) as error:
         run(space, tmp_path / "out", resume=path)
     assert error.value.diagnostics[0].code == "RS952" and str(path) in str(error.value)
+    assert content is None or "it is of another kind, or was cut short" in str(error.value)
+    assert "weights_only" not in str(error.value) and "Errno" not in str(error.value)
 
 
 def test_a_checkpoint_does_not_run_code(space: Space, tmp_path: Path) -> None:
     torch.save({"run": Recipe(steps=1)}, tmp_path / "last.ckpt")
-    with pytest.raises(RouteError) as error:
+    with pytest.raises(RouteError, match="other things than tensors and plain values") as error:
         run(space, tmp_path / "out", resume=tmp_path)
     assert error.value.diagnostics[0].code == "RS952"
 
@@ -187,7 +261,7 @@ def test_progress_is_a_bar_on_a_terminal(
     run(space, tmp_path, steps=2, trainer_args={"callbacks": [bar]})
     out, err = capfd.readouterr()
     assert out.count("mIoU") == 2 and "2/2" in out and err == ""
-    run(space, tmp_path, resume=whole.checkpoint, trainer_args={"callbacks": [Bar()]})
+    run(space, tmp_path / "other", resume=whole.checkpoint, trainer_args={"callbacks": [Bar()]})
     assert "step 7/7" in capfd.readouterr().out
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from routespace.files import atomic_path
-from routespace.integrations.fault import fault
+from routespace.integrations.fault import RunError, fault
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -34,29 +36,40 @@ class AtomicCheckpointIO(CheckpointIO):
 class SaveLast(Callback):
     """Keeps the state of the newest multiple of `every` steps, and of the end, in `path`; `run` describes the run.
 
-    A step that is validated is saved with what the validation found, after it.
+    A step that is validated is saved with what the validation found, after it. Raises `RunError` in the first
+    step whose loss is not finite, and instead of keeping weights that are not.
     """
 
     def __init__(self, path: Path, every: int, run: dict[str, Any]) -> None:
         self.path, self.every, self.run = path, every, run
         self.saved = -1
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
+        loss = outputs["loss"]
+        if not bool(torch.isfinite(loss)):
+            raise self._diverged(f"the loss of step {trainer.global_step} is {float(loss)}")
         if not _validates_now(trainer):
-            self._save(trainer)
+            self._save(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
-            self._save(trainer)
+            self._save(trainer, pl_module)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["run"] = self.run
 
-    def _save(self, trainer: Trainer) -> None:
+    def _save(self, trainer: Trainer, pl_module: LightningModule) -> None:
         step = trainer.global_step
         if step != self.saved and (step % self.every == 0 or step == trainer.max_steps):
+            broken = next((name for name, one in pl_module.state_dict().items() if not one.isfinite().all()), None)
+            if broken is not None:
+                raise self._diverged(f"after step {step} `{broken.removeprefix('module.')}` is not finite")
             self.saved = step
             trainer.save_checkpoint(self.path)
+
+    def _diverged(self, what: str) -> RunError:
+        kept = f"`{self.path}` is of step {self.saved}" if self.saved >= 0 else "no checkpoint was written before that"
+        return RunError(f"{what}; {kept}", "start again with a lower `lr` or a longer `warmup`")
 
 
 def _validates_now(trainer: Trainer) -> bool:
@@ -77,7 +90,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise fault(
             "RS952",
             f"`{path}` is not a readable checkpoint",
-            notes=(str(cause).splitlines()[0] if str(cause) else type(cause).__name__,),
+            notes=(_why(path, cause),),
             help="resume from another checkpoint",
         ) from cause
     if not isinstance(checkpoint, dict) or "run" not in checkpoint:
@@ -85,12 +98,27 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
+def _why(path: Path, cause: Exception) -> str:
+    """Why a file could not be read as a checkpoint, without advice to read it in less careful ways."""
+    try:
+        whole = zipfile.is_zipfile(path)
+    except OSError:
+        whole = True
+    if not whole:
+        return "it is of another kind, or was cut short while it was written or copied"
+    if isinstance(cause, pickle.UnpicklingError):
+        return "it holds other things than tensors and plain values, which are not loaded: they could run code"
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+
+
 def check_same_run(path: Path, run: dict[str, Any]) -> None:
     """Raise `RouteError` RS954 where the checkpoint at `path` is of a run other than `run`."""
     before = read_checkpoint(path)["run"]
     changed = sorted(name for name in run.keys() | before.keys() if run.get(name) != before.get(name))
     if changed:
-        notes = (f"`{name}` was {_short(before.get(name))} and is {_short(run.get(name))}" for name in changed)
+        notes = (_changed(name, before.get(name), run.get(name)) for name in changed)
         raise fault(
             "RS954",
             f"`{path}` is of a run with other settings",
@@ -99,6 +127,21 @@ def check_same_run(path: Path, run: dict[str, Any]) -> None:
         )
 
 
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+def _changed(name: str, before: object, now: object) -> str:
+    """What differs, of texts of several lines the first line that does."""
+    one, other = str(before).splitlines() or [""], str(now).splitlines() or [""]
+    if len(one) == len(other) == 1:
+        return f"`{name}` was {_short(one[0], other[0])} and is {_short(other[0], one[0])}"
+    at, (old, new) = next(
+        (at, pair) for at, pair in enumerate(zip_longest(one, other, fillvalue=""), 1) if pair[0] != pair[1]
+    )
+    return f"line {at} of `{name}` was `{_short(old.strip(), new.strip())}` and is `{_short(new.strip(), old.strip())}`"
+
+
+def _short(text: str, other: str) -> str:
+    """At most 40 letters of a line, from a little before the first in which it differs from the other."""
+    if len(text) <= 40:
+        return text
+    same = next((at for at, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), min(len(text), len(other)))
+    start = max(0, min(same - 10, len(text) - 40))
+    return ("..." if start else "") + text[start : start + 40] + ("..." if start + 40 < len(text) else "")

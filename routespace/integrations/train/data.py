@@ -107,7 +107,7 @@ class _Keyed(Dataset[Pair]):
 
     def __getitem__(self, key: Key) -> Pair:
         place, index = key
-        with _random_state(mix_seed(self.seed, place)):
+        with random_state(mix_seed(self.seed, place)):
             return self.dataset[index]
 
 
@@ -121,7 +121,7 @@ def mix_seed(*parts: int) -> int:
 
 
 @contextmanager
-def _random_state(seed: int) -> Iterator[None]:
+def random_state(seed: int) -> Iterator[None]:
     """Python's, numpy's and torch's generators start from `seed` inside and are what they were afterwards."""
     python, numpy, generator = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)

@@ -17,6 +17,7 @@ import routespace as rs
 from routespace.integrations.artifact import save_artifact, space_text
 from routespace.integrations.scenes import CLASSES, Scenes
 from routespace.integrations.train.checkpoint import AtomicCheckpointIO, SaveLast, check_same_run
+from routespace.integrations.train.checks import check_classes, check_counts, check_free, check_set, check_size
 from routespace.integrations.train.data import Pair, StepData
 from routespace.integrations.train.progress import Journal, Row, progress_callbacks, quiet_lightning
 from routespace.integrations.train.recipe import Recipe
@@ -25,6 +26,18 @@ from routespace.space.model import Space, from_expr
 
 UNSEEN = 2**31
 """Added to the seed of the scenes to train on for those to validate on."""
+
+SHAPING = {
+    "accumulate_grad_batches",
+    "gradient_clip_algorithm",
+    "gradient_clip_val",
+    "limit_train_batches",
+    "max_epochs",
+    "max_steps",
+    "overfit_batches",
+    "precision",
+}
+"""Arguments of a trainer that change what is learnt."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,7 @@ def train(
     validations: int = 4,
     checkpoint_every: int | None = None,
     resume: Path | str | None = None,
+    overwrite: bool = False,
     progress: bool = True,
     trainer_args: Mapping[str, Any] | None = None,
 ) -> TrainResult:
@@ -70,17 +84,31 @@ def train(
     scenes of `size` are used. A checkpoint is written every `checkpoint_every` steps (a tenth of the run) and at the
     end; `resume` names one, or the folder of an earlier run, to go on from: the weights come out as if the run had
     never stopped. `trainer_args` go to Lightning's `Trainer` and win over what is set here. All files are written
-    below `out_dir`. Raises `RouteError` RS954 where the resumed run had other settings.
+    below `out_dir`; files of another run there are replaced only if `overwrite` says so.
+
+    Raises, before anything is written, `ValueError` for numbers and sets that no run can have, `RunError` where
+    `out_dir` holds another run, and `RouteError` RS954 where the resumed run had other settings. Raises `RunError`
+    where the loss or a weight is no finite number any more; the last checkpoint before that is kept, and no artifact
+    is written.
     """
     recipe = Recipe(steps, batch_size, lr, seed, warmup=warmup)
+    graph = rs.build(space)
+    check_counts(validations, checkpoint_every)
+    check_classes(graph, classes)
+    if train_set is None or val_set is None:
+        check_size(graph, size)
     out_dir = Path(out_dir)
-    checkpoint = out_dir / "last.ckpt"
+    checkpoint, artifact = out_dir / "last.ckpt", out_dir / "artifact"
     train_set = train_set if train_set is not None else Scenes(steps * batch_size, size, seed)
     val_set = val_set if val_set is not None else Scenes(64, size, seed + UNSEEN)
-    run = _describe(recipe, space, net, train_set)
+    check_set("train_set", train_set, graph, classes, recipe)
+    check_set("val_set", val_set, graph, classes, recipe)
+    run = _describe(recipe, space, net, train_set) | _describe_trainer(trainer_args or {})
     if resume is not None:
         resume = Path(resume) / checkpoint.name if Path(resume).is_dir() else Path(resume)
         check_same_run(resume, run)
+    if not overwrite:
+        check_free(checkpoint, artifact, resume)
     module = rs.compile(space, form="fixed", net=net, seed=seed) if net else rs.compile(space, form="dense", seed=seed)
     data = StepData(train_set, val_set, recipe, workers)
     task, journal = Segmentation(module, recipe, classes), Journal()
@@ -94,8 +122,9 @@ def train(
         if not journal.rows or journal.rows[-1]["step"] < trainer.global_step:
             trainer.validate(task, datamodule=data, verbose=False)
     module.eval()
-    artifact = save_artifact(out_dir / "artifact", space, module, net=net)
-    return TrainResult(module, artifact, checkpoint, tuple(journal.rows), time.perf_counter() - started)
+    save_artifact(artifact, space, module, net=net)
+    kept = checkpoint if resume is None or saving.saved >= 0 else resume
+    return TrainResult(module, artifact, kept, tuple(journal.rows), time.perf_counter() - started)
 
 
 def _make_trainer(
@@ -130,3 +159,8 @@ def _describe(recipe: Recipe, space: Space, net: str | None, train_set: Dataset[
     if isinstance(train_set, Scenes):
         data |= {"size": str(train_set.size), "seed of the scenes": train_set.seed, "kinds": str(train_set.kinds)}
     return asdict(recipe) | bound | policies | data | {"text of the space": space_text(space), "net": net}
+
+
+def _describe_trainer(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the arguments of a trainer that weights depend on."""
+    return {f"trainer_args {name}": str(value) for name, value in wanted.items() if name in SHAPING}
