@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from routespace.runtime.blanks import BlankStore
 from routespace.runtime.errors import InputError
+from routespace.runtime.unpickled import Unpickled
 from routespace.space.shape import Stride
 
 Size = tuple[int, int]
@@ -85,6 +86,7 @@ class Begin(nn.Module):
         sizes_of: SizesOf,
     ) -> None:
         super().__init__()
+        self.unpickled = Unpickled()
         self.name, self.channels, self.smallest = name, channels, smallest
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)
         self.blanks = BlankStore()
@@ -118,6 +120,7 @@ class BeginPyramid(nn.Module):
         sizes_of: SizesOf,
     ) -> None:
         super().__init__()
+        self.unpickled = Unpickled()
         self.name, self.levels = name, tuple(levels)
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)
         self.blanks = BlankStore()

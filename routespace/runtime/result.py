@@ -14,9 +14,22 @@ from torch.utils import _pytree as pytree
 ByRoute = dict[str, dict[str, Tensor]]
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """What a call left to be worked out when it is asked for, worked out."""
+
+    value: Any
+
+    def __call__(self) -> Any:
+        return self.value
+
+
 @dataclass
 class Cost:
-    """Work per image (N,), in the unit of `convention`: expected (differentiable), hard, and executed by this form."""
+    """Work per image (N,), in the unit of `convention`: expected (differentiable), hard, and executed by this form.
+
+    One that is pickled or copied leaves the ledger behind, and can only be read as it is.
+    """
 
     expected: Tensor
     hard: Tensor
@@ -24,6 +37,9 @@ class Cost:
     convention: str = "macs"
     view: Callable[[str], Cost] | None = field(default=None, repr=False)
     parts: Callable[[], dict[str, Cost]] | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "view": None, "parts": None}
 
     def under(self, convention: str) -> Cost:
         """The same call counted by another convention."""
@@ -46,6 +62,9 @@ class Routing:
     likewise, before the activation. `reached[node]` (N,) tells for which images a gate of it was consulted, and
     `consulted[node][route]` (N,), where it is known, for which that of a route. `opened[node][route]`, where it was
     recorded, tells what is open (bool, shaped as the weights): a weight may round to 0, and NaN is open.
+
+    One that is pickled, as by `torch.save`, or copied holds tensors and no part of the module: its cost and margins are
+    worked out then, and the cost can only be read as it is. `torch.load` reads it with `weights_only=False`.
     """
 
     weights: ByRoute
@@ -55,6 +74,10 @@ class Routing:
     margin_of: Callable[[], ByRoute] | None = field(default=None, repr=False)
     consulted: ByRoute | None = field(default=None, repr=False)
     opened: ByRoute | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        margins = None if self.margin_of is None else Recorded(self.margins())
+        return {**self.__dict__, "cost": self.cost, "cost_of": Recorded(self.cost), "margin_of": margins}
 
     def reached_by(self, node: str, route: str) -> Tensor:
         """The images (N,) for which the gate of a route was consulted, shaped to stand beside its weights."""

@@ -126,9 +126,8 @@ def test_the_first_difference_of_long_settings_is_shown(space: Space, whole: Tra
     place = text[: text.index("bias(1.5)")].count("\n") + 1
     with pytest.raises(RouteError) as error:
         run(rs.loads(text.replace("bias(1.5)", "bias(1.25)")), tmp_path, resume=whole.checkpoint)
-    assert re.search(
-        rf"line {place} of `text of the space` was `.*bias\(1.5\)` and is `.*bias\(1.25\)`", str(error.value)
-    )
+    shown = rf"line {place} of `text of the space` was `.*bias\(1.5\)` and is `.*bias\(1.25\)`"
+    assert re.search(shown, str(error.value))
     with pytest.raises(RouteError, match="`trainer_args accumulate_grad_batches` was None and is 2"):
         run(space, tmp_path, resume=whole.checkpoint, trainer_args={"accumulate_grad_batches": 2})
     assert not list(tmp_path.iterdir())
