@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from routespace.cli.ending import USAGE, Trouble, command
-from routespace.cli.options import Net, OneSpace, Set, SpaceFile, read_settings, read_size
+from routespace.cli.options import Net, OneSpace, Set, SpaceFile, finite, read_settings, read_size
 from routespace.cli.spaces import build_graph, channels_of, read_source, read_space
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ def cost(
         Path | None, typer.Option("--profile", metavar="JSON", help="Leave out routes that images did not open.")
     ] = None,
     at_least: Annotated[
-        float, typer.Option("--at-least", metavar="P", min=0, max=100, help="In how many percent of the images.")
+        float,
+        typer.Option(
+            "--at-least", metavar="P", min=0, max=100, callback=finite, help="In how many percent of the images."
+        ),
     ] = 0.0,
     settings: Set = None,
     space: OneSpace = None,
@@ -57,8 +60,10 @@ def cost(
     from routespace.cli.pricing import price_net, price_pruned, price_space
     from routespace.graph.profile import Profile
 
-    if (net and profile) or (at_least and not profile):
-        raise Trouble("`--at-least` goes with `--profile`, and no net with either", code=USAGE)
+    if at_least and not profile:
+        raise Trouble("`--at-least` goes with `--profile`", "add `--profile JSON`, of `routespace extract`", code=USAGE)
+    if net and profile:
+        raise Trouble("`--net` and `--profile` exclude each other: nothing in a net is decided", code=USAGE)
 
     graph = build_graph(read_space(file, read_settings(settings), space))
     channels = channels_of(graph)
@@ -72,7 +77,8 @@ def cost(
     else:
         found = price_space(graph, channels, sides, chosen)
     if as_json:
-        print(json.dumps(found.to_dict(), indent=2))
+        told = found.to_dict()
+        print(json.dumps({name: told[name] for name in told if name != "nodes" or not totals}, indent=2))
     else:
         _print(found, not totals)
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from routespace.cli.ending import USAGE, Trouble, command
 from routespace.cli.options import Net, OneSpace, Set, SpaceFile, read_settings
-from routespace.cli.routes import NAN
 from routespace.cli.spaces import STDIN, build_graph, read_space
+from routespace.cli.written import gaps, read_weights
 
 if TYPE_CHECKING:
     from routespace.graph.ir import RouteGraph
@@ -27,7 +25,8 @@ def draw(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="PATH", help="An .svg or .png file; `-` prints SVG.")],
     net: Net = None,
     weights: Annotated[
-        Path | None, typer.Option("--weights", metavar="JSON", help="Weights of routes: {node: {route: weight}}.")
+        Path | None,
+        typer.Option("--weights", metavar="JSON", help="Weights, 0 to 1: {node: {route: weight}}."),
     ] = None,
     against: Annotated[
         str | None, typer.Option("--against", metavar="NAME", help="Another net, to be laid over that of `--net`.")
@@ -84,28 +83,9 @@ def _weights(graph: RouteGraph, net: str | None, path: Path | None) -> dict[str,
 
     if net is not None:
         return net_weights(graph, hold(graph, net))
-    return None if path is None else read_weights(path)
-
-
-def read_weights(path: Path) -> dict[str, dict[str, float]]:
-    """`{node: {route: weight}}` of a JSON file, as `routespace run` writes it: NaN for null, the weight of a node that
-    was not reached, and 1 for "NaN", that of a gate that failed and counts as open."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise Trouble(f"`{path}` is not JSON: {error}") from None
-    if not isinstance(found, dict) or not all(isinstance(routes, dict) for routes in found.values()):
-        raise Trouble(f"`{path}` does not say `{{node: {{route: weight}}}}`")
-    return {
-        node: {route: _weight(path, node, weight) for route, weight in routes.items()} for node, routes in found.items()
-    }
-
-
-def _weight(path: Path, node: str, weight: Any) -> float:
-    if weight is None:
-        return math.nan
-    if weight == NAN:
-        return 1.0
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
-        raise Trouble(f"`{path}`: `{weight}` at `{node}` is not a weight")
-    return float(weight)
+    if path is None:
+        return None
+    found = read_weights(path, graph)
+    for warning in gaps(graph, found):
+        print(f"warning: `{path}`: {warning}", file=sys.stderr)
+    return found

@@ -26,6 +26,8 @@ def explain(
     from routespace.diagnostics.catalogue import CATALOGUE
     from routespace.diagnostics.catalogue import explain as page_on
 
+    if every and code is not None:
+        raise Trouble("give a code, or `--all`, and not both", code=USAGE)
     if every:
         for entry in CATALOGUE.values():
             print(f"{entry.code}  {entry.title}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from routespace.cli.ending import USAGE, Trouble, command
-from routespace.cli.options import OneSpace, Set, read_settings
+from routespace.cli.options import OneSpace, Set, finite, read_settings
 from routespace.cli.spaces import STDIN
 from routespace.cli.subject import check_subject, check_weights
 
@@ -33,7 +33,10 @@ def extract(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Take random weights of this seed instead.")] = None,
     at_least: Annotated[
-        float, typer.Option("--at-least", metavar="P", min=0, max=100, help="In how many percent of the images.")
+        float,
+        typer.Option(
+            "--at-least", metavar="P", min=0, max=100, callback=finite, help="In how many percent of the images."
+        ),
     ] = 95.0,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What to call the net.")] = "common",
     out: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from routespace.cli.ending import PROBLEMS, USAGE, Trouble, command
-from routespace.cli.options import OneSpace, Set, read_settings
+from routespace.cli.options import OneSpace, Set, finite, read_settings
 from routespace.cli.spaces import build_graph, read_space
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def fuzz(
     ] = None,
     examples: Annotated[int, typer.Option("--examples", min=1, help="How many cases to try at most.")] = 100,
     seconds: Annotated[
-        float, typer.Option("--time", min=0, metavar="SECONDS", help="How long to go on at most.")
+        float, typer.Option("--time", min=0, callback=finite, metavar="SECONDS", help="How long to go on at most.")
     ] = 60.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, gates and images.")] = 0,
     law: Annotated[

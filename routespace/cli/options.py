@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,6 +35,13 @@ Input = Annotated[
 
 RESERVED = ("text", "path", "space", "findings")
 LARGEST = 2**16
+
+
+def finite(value: float) -> float:
+    """The number of an option, refused where it is NaN or infinite: ranges let these through."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value
 
 
 def read_settings(items: Iterable[str] | None) -> dict[str, ParameterValue]:

@@ -64,6 +64,10 @@ def show(
     """
     if (form is not None and stage is not Stage.fx) or (net is not None and stage not in (Stage.fixed, Stage.fx)):
         raise Trouble("`--form` goes with `--stage fx`, `--net` with `--stage fixed` or `--stage fx`", code=USAGE)
+    if stage is Stage.syntax and (settings or space):
+        raise Trouble("the syntax is that of the file as it stands, without `--set` and `--space`", code=USAGE)
+    if size is not None and stage in (Stage.syntax, Stage.space, Stage.fx):
+        raise Trouble("`--input` is for the shapes of values: `--stage graph`, `guard` or `fixed`", code=USAGE)
     form = form or (Form.fixed if net else Form.dense)
     if (stage is Stage.fixed or (stage is Stage.fx and form is Form.fixed)) != (net is not None):
         raise Trouble("the fixed form is that of a net, and only it takes one", "add `--net NAME`", code=USAGE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from routespace.cli.ending import USAGE, Trouble, command, heeding_sigterm
-from routespace.cli.options import Net, OneSpace, Set, SpaceFile, read_settings
+from routespace.cli.options import Net, OneSpace, Set, SpaceFile, finite, read_settings
 from routespace.cli.spaces import build_graph, read_space
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def train(
     steps: Annotated[int, typer.Option("--steps", min=1, help="Optimizer steps.")] = 850,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images in a step.")] = 16,
     size: Annotated[int, typer.Option("--size", min=16, help="Side of the scenes in pixels.")] = 96,
-    lr: Annotated[float, typer.Option("--lr", min=0.0, help="Learning rate at its highest.")] = 0.05,
+    lr: Annotated[float, typer.Option("--lr", min=0.0, callback=finite, help="Learning rate at its highest.")] = 0.05,
     warmup: Annotated[int, typer.Option("--warmup", min=0, help="Steps over which it rises.")] = 0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, data and noise.")] = 0,
     scenes: Annotated[
@@ -55,8 +54,6 @@ def train(
       routespace run out/small/artifact photo.png
     """
     loaded = read_space(file, read_settings(settings), space)
-    if not math.isfinite(lr):
-        raise Trouble(f"`--lr {lr}` is no finite number", code=USAGE)
     _check_fits(loaded, size)
     from routespace.integrations.fault import RunError
     from routespace.integrations.scenes import Scenes

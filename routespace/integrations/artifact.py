@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 TEXT, DESCRIPTION, WEIGHTS = "space.route", "space.json", "weights.safetensors"
 FORMAT = 1
+RESERVED = ("text", "path", "space", "findings")
+"""What `loads` itself is given by name, and so no parameter is."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,7 @@ def load_artifact(directory: Path | str, form: Form | None = None) -> Artifact:
     if (form == "fixed") != (net is not None):
         held = f"the weights of net `{net}` only" if net else "the weights of a whole space, and of no single net"
         raise fault("RS953", f"`{directory}` cannot be loaded as {form}", notes=(f"it holds {held}",))
-    bound = description["parameters"] | description["policies"]
-    space = rs.loads(content[TEXT].decode(), path=str(directory / TEXT), space=description["space"], **bound)
+    space = _read_space(directory, description, content[TEXT])
     module = rs.compile(space, form=form, net=net)
     try:
         module.load_state_dict(safetensors.torch.load(content[WEIGHTS]))
@@ -99,11 +100,19 @@ def _own(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().contiguous().clone()
 
 
+def _read_space(directory: Path, description: dict[str, Any], text: bytes) -> Space:
+    bound = description["parameters"] | description["policies"]
+    try:
+        return rs.loads(text.decode(), path=str(directory / TEXT), space=description["space"], **bound)
+    except (TypeError, ValueError, OverflowError) as cause:
+        raise _damaged(directory / DESCRIPTION, f"its parameters do not fit the space: {cause}") from cause
+
+
 def _read_description(directory: Path) -> dict[str, Any]:
     path = directory / DESCRIPTION
     try:
         description = json.loads(_read(path))
-    except ValueError as cause:
+    except (ValueError, RecursionError) as cause:
         raise _damaged(path, f"it is not JSON: {cause}") from cause
     wanted = {"format", "space", "parameters", "policies", "net", "sha256"}
     if not isinstance(description, dict) or not wanted <= description.keys():
@@ -112,7 +121,24 @@ def _read_description(directory: Path) -> dict[str, Any]:
         raise _damaged(path, f"it is of format {description['format']}, this version reads format {FORMAT}")
     if not isinstance(description["sha256"], dict) or description["sha256"].keys() != {TEXT, WEIGHTS}:
         raise _damaged(path, f"it does not describe {TEXT} and {WEIGHTS}")
+    for name in ("parameters", "policies"):
+        if not _is_bound(description[name]):
+            raise _damaged(path, f"its {name} are not values by name")
+    if not isinstance(description["space"], str) or not isinstance(description["net"], (str, type(None))):
+        raise _damaged(path, "its space and net are not told by their names")
     return description
+
+
+def _is_bound(values: object) -> bool:
+    """Whether these are values of parameters or policies by name."""
+    return isinstance(values, dict) and all(
+        name not in RESERVED and all(isinstance(one, (bool, int, float, str)) for one in _each(value))
+        for name, value in values.items()
+    )
+
+
+def _each(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
 
 
 def _read_checked(path: Path, digest: str) -> bytes:

@@ -104,3 +104,8 @@ def test_an_unknown_convention_gets_a_hint() -> None:
     with pytest.raises(Trouble, match="no convention `mac`") as raised:
         known_convention("mac")
     assert raised.value.help == "did you mean `macs`?" and raised.value.code == 2
+
+
+def test_totals_leave_out_the_nodes_of_json_too(run: Run) -> None:
+    whole, totals = cost_of(run, "--set", "depth=2"), cost_of(run, "--set", "depth=2", "--totals")
+    assert whole.pop("nodes") and totals == whole

@@ -62,7 +62,9 @@ def test_nets_that_are_not_there_are_named(run: Run, files: Path) -> None:
 
 def test_weights_come_from_json(run: Run, files: Path) -> None:
     (files / "w.json").write_text('{"layer0.s4": {"keep": 0.5, "down": 0}, "layer1.s4": {"keep": null, "down": null}}')
-    shown = run("draw", "tiny.route", "-o", "-", "--weights", "w.json").out
+    ended = run("draw", "tiny.route", "-o", "-", "--weights", "w.json")
+    assert ended.err.startswith("warning: `w.json`: no weight of `keep` of `layer1.s8`, `up` of `layer1.s8`, ")
+    shown = ended.out
     assert "layer0.s4 keep 0.50" in shown and "layer0.s4 down shut" in shown and "layer1.s4 unreached" in shown
 
 
@@ -75,6 +77,11 @@ def test_weights_come_from_json(run: Run, files: Path) -> None:
         ('{"layer0.s4": 1}', "does not say"),
         ('{"layer0.s4": {"keep": "much"}}', "is not a weight"),
         ('{"layer0.s4": {"keep": true}}', "is not a weight"),
+        pytest.param('{"layer0.s4": {"keep": ' + "9" * 400 + "}}", "`99999999999999999...` at `keep` of", id="huge"),
+        ('{"layer0.s4": {"keep": NaN}}', "`NaN` at `keep` of `layer0.s4` is not a weight from 0 to 1"),
+        ('{"layer0.s4": {"keep": Infinity}}', "`Infinity` at `keep` of `layer0.s4` is not a weight from 0 to 1"),
+        ('{"layer0.s4": {"keep": -0.5}}', "`-0.5` at `keep` of `layer0.s4` is not a weight from 0 to 1"),
+        ('{"layer0.s4": {"keep": 1.5}}', "is not a weight from 0 to 1"),
         ('{"layer9.s4": {"keep": 1}}', "no node `layer9.s4`"),
         ('{"layer0.s4": {"kept": 1}}', "no route `kept`"),
     ],

@@ -115,7 +115,20 @@ def test_parts_of_two_artifacts_do_not_mix(space: Space, saved: Path, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "change", [{"format": 99}, {"sha256": {}}, {"sha256": None}], ids=["format", "no digests", "null digests"]
+    "change",
+    [
+        {"format": 99},
+        {"sha256": {}},
+        {"sha256": None},
+        {"parameters": [1]},
+        {"parameters": {"path": "x"}},
+        {"parameters": {"width": None}},
+        {"parameters": {"width": [[1]]}},
+        {"policies": "live"},
+        {"net": 5},
+        {"space": ["tiny"]},
+    ],
+    ids=json.dumps,
 )
 def test_descriptions_of_another_kind_are_refused(saved: Path, change: dict[str, object]) -> None:
     path = saved / "space.json"
