@@ -41,17 +41,29 @@ def check_channels(channels: int) -> None:
 def read_image(path: Path, channels: int) -> NDArray[np.float32]:
     """The image (channels, H, W) in [0, 1], upright; 3 channels are red, green, blue, and 1 is grey.
 
-    Raises `Trouble` where the file is not an image that can be read.
+    What is transparent lies on white. Raises `Trouble` where the file is not an image that can be read, or is one of
+    floating-point values, of which nothing says what is white.
     """
     try:
         with Image.open(path) as image:
             upright: Any = ImageOps.exif_transpose(image)
+            if upright.mode == "F":
+                raise Trouble(
+                    f"`{path}` holds floating-point values, and no range of them", "save it with 8 or 16 bits"
+                )
             if upright.mode.startswith("I"):  # of 16 bits, which PIL would cut off at 255
                 grey = np.asarray(upright, dtype=np.float32) / 65535.0
                 pixels = grey if channels == 1 else np.repeat(grey[..., None], channels, -1)
             else:
-                pixels = np.asarray(upright.convert(MODES[channels]), dtype=np.float32) / 255.0
+                pixels = np.asarray(_on_white(upright).convert(MODES[channels]), dtype=np.float32) / 255.0
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Trouble(f"`{path}` cannot be read as an image: {reason}") from None
     return np.ascontiguousarray(pixels[None] if channels == 1 else np.moveaxis(pixels, -1, 0))
+
+
+def _on_white(image: Any) -> Any:
+    if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and "transparency" not in image.info:
+        return image
+    over = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)

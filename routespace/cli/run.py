@@ -36,9 +36,9 @@ def run(
     """Run images through a space.
 
     What it predicts, the route each image takes, and what that costs. Images keep their size; their values go from 0
-    to 1. With `--out`, each gets a picture (.png), its route as a drawing (.svg) and as numbers (.json, for
-    `routespace draw --weights`): {node: {route: weight}}, null where a gate was not reached, and "NaN" where it gave
-    that, which counts as open.
+    to 1, and what is transparent lies on white. With `--out`, each gets a picture (.png), its route as a drawing (.svg)
+    and as numbers (.json, for `routespace draw --weights`): {node: {route: weight}}, null where a gate was not reached,
+    and "NaN" where it gave that, which counts as open.
 
     \b
     Examples:

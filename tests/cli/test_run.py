@@ -225,3 +225,21 @@ def test_the_folder_of_a_training_names_its_artifact(run: Run, files: Path, imag
     save_artifact(files / "out" / "artifact", space, rs.compile(space))
     ended = run("run", "out", "images")
     assert ended.code == 1 and "RS952" in ended.err and "give `out/artifact`" in ended.err
+
+
+def test_transparent_images_lie_on_white(tmp_path: Path) -> None:
+    for place, image in enumerate((Image.new("RGBA", (8, 8), (255, 0, 0, 0)), Image.new("LA", (8, 8), (0, 0)))):
+        image.save(tmp_path / f"{place}.png")
+        assert (read_image(tmp_path / f"{place}.png", 3) == 1.0).all()
+    palette = Image.new("P", (8, 8))
+    palette.putpalette([0, 0, 255])
+    palette.save(tmp_path / "p.png", transparency=0)
+    assert (read_image(tmp_path / "p.png", 3) == 1.0).all()
+    Image.new("RGBA", (8, 8), (255, 0, 0, 255)).save(tmp_path / "opaque.png")
+    assert read_image(tmp_path / "opaque.png", 3)[:, 0, 0].tolist() == [1.0, 0.0, 0.0]
+
+
+def test_images_of_floating_point_values_are_refused(run: Run, images: Path) -> None:
+    Image.fromarray(np.full((64, 64), 0.5, dtype=np.float32)).save(images / "deep.tif")
+    ended = run("run", "tiny.route", "images/deep.tif", "--seed", "0")
+    assert ended.code == 1 and "`images/deep.tif` holds floating-point values" in ended.err and ended.out == ""
