@@ -18,9 +18,14 @@ def budget_loss(module: nn.Module, outcome: Outcome, progress: float) -> Tensor:
     `progress` in [0, 1] is the share of training done: before the budget's start the loss is 0, over its ramp it
     grows to its weight. The expected cost, averaged over the batch, is compared with that of the whole space at the
     size of the images just run. A space without a budget, or an empty batch, costs 0. (Li et al., CVPR 2020, the
-    budget constraint; `ratio` is that of Song et al., NeurIPS 2020.)
+    budget constraint; `ratio` is that of Song et al., NeurIPS 2020.) Raises `TypeError` for what is no outcome and
+    `ValueError` for a progress that is no share.
     """
     graph = graph_of(module)
+    if not isinstance(outcome, Outcome):
+        raise TypeError(f"`outcome` is what the module returned, not a {type(outcome).__name__}")
+    if not 0.0 <= progress <= 1.0:
+        raise ValueError(f"`progress` is {progress}: it is the share of training done, from 0 to 1")
     budget = graph.policies.budget
     expected = outcome.routing.cost.expected
     if budget is None or expected.shape[0] == 0 or progress < budget.start:

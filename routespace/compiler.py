@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from operator import index
+from typing import Literal, SupportsIndex, TypeAlias
 
 from torch import fx, nn
 
@@ -37,7 +38,8 @@ def compile(
     name of a net declared with the space, or the weights its routes are held at. All forms share parameter names;
     parameters are initialised from `seed` and their names. `debug` makes a NaN of a gate an error.
 
-    The module takes images (N, C, H, W) and returns an `Outcome`.
+    The module takes images (N, C, H, W) and returns an `Outcome`. Raises `TypeError` for a seed that is no whole number
+    and a net that is neither a name nor weights, `ValueError` for a form that does not exist or does not go with `net`.
 
     >>> import routespace as rs, torch
     >>> space = rs.loads('''space tiny {
@@ -47,6 +49,8 @@ def compile(
     >>> rs.compile(space, form="dense")(torch.zeros(1, 3, 64, 64)).output.shape
     torch.Size([1, 2, 64, 64])
     """
+    if not isinstance(seed, SupportsIndex):
+        raise TypeError(f"`seed` is a whole number, not {seed!r}")
     graph = verify(space if isinstance(space, RouteGraph) else build(space))
     if (form == "fixed") != (net is not None):
         raise ValueError("a fixed form needs a net, and only it takes one")
@@ -66,7 +70,7 @@ def compile(
         for gate in graph.gates
         if gate.start is not None
     }
-    initialise(module, policies.init, dict(policies.init_args), starts, seed)
+    initialise(module, policies.init, dict(policies.init_args), starts, index(seed))
     module.meta["routespace"] = graph
     return module if form in ("dense", "fixed") else module.eval()
 

@@ -39,6 +39,8 @@ def loads(
     >>> space.parameter("width")
     4
     """
+    if not isinstance(text, str):
+        raise TypeError(f"`text` is a str, not {type(text).__name__}; `load` reads files")
     return _checked(language.loads(text, path=path, space=space, findings=findings, **given), findings)
 
 

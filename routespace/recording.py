@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,7 +17,8 @@ def record(module: nn.Module, batches: Iterable[Any]) -> Profile:
     """For how many images each route is open: `module`, compiled with gates, is run on every batch it takes.
 
     Without gradients, in evaluation mode; the module is left in the mode it was in. A route that is decided per
-    position is open for an image where it is open anywhere. A gate that was not consulted opened nothing.
+    position is open for an image where it is open anywhere. A gate that was not consulted opened nothing. Raises
+    `TypeError` for one batch in the place of several.
 
     >>> import routespace as rs, torch
     >>> module = rs.compile(rs.load(rs.example("small"), depth=1, width=4), form="sparse")
@@ -25,6 +26,8 @@ def record(module: nn.Module, batches: Iterable[Any]) -> Profile:
     2
     """
     graph_of(module)
+    if isinstance(batches, (Tensor, Mapping)):
+        raise TypeError(f"`batches` is an iterable of batches, not a {type(batches).__name__}: give `[images]`")
     found = Profile(0, {})
     with evaluating(module):
         for batch in batches:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import TypeAlias
 
 from routespace.diagnostics import Findings, RouteError, did_you_mean
@@ -30,10 +32,12 @@ def hold(graph: RouteGraph, net: str | NetDecl | Held | Weights) -> Held:
     """The net as weights of the gates of `graph`.
 
     `net` is the name of a net declared with the space, a declaration, or weights by node and route (those left out
-    are closed). Raises `RouteError` (RS7xx) naming what does not fit.
+    are closed). Raises `RouteError` (RS7xx) naming what does not fit, and `TypeError` for what is none of these.
     """
     if isinstance(net, Held):
         return net
+    if not isinstance(net, (str, NetDecl, Mapping)):
+        raise TypeError(f"a net is the name of one, or weights by node and route, not a {type(net).__name__}")
     findings = Findings({source.path: source for source in graph.space.sources} if graph.space else {})
     try:
         if isinstance(net, str):
@@ -74,7 +78,11 @@ def _given(graph: RouteGraph, weights: Weights) -> Held:
         for route, weight in routes.items():
             if route not in by_node[node]:
                 raise Fault("RS702", f"node `{node}` has no route `{route}`", help=did_you_mean(route, by_node[node]))
+            if not isinstance(weight, Real):
+                raise Fault("RS704", f"route `{route}` of `{node}` is held at a {type(weight).__name__}, not a number")
             if not weight >= 0:
                 raise Fault("RS704", f"route `{route}` of `{node}` is held at {weight}; weights are not negative")
+            if math.isinf(weight):
+                raise Fault("RS704", f"route `{route}` of `{node}` is held at {weight}; weights are finite")
             by_node[node][route] = float(weight)
     return Held({gate.name: tuple(by_node[gate.node][route] for route in gate.routes) for gate in graph.gates})

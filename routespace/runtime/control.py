@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from numbers import Real
 from typing import TypeAlias
 
 import torch
@@ -46,10 +47,10 @@ class Control:
         columns: list[Tensor] = []
         for route, weight in zip(self.routes, given, strict=True):
             column = torch.as_tensor(weight, dtype=like.dtype, device=like.device)
-            if column.dim() > 1 or (column.dim() == 1 and column.shape[0] != batch):
-                raise GateError(
-                    f"weights forced on `{route}` are for {tuple(column.shape)} images, the batch has {batch}"
-                )
+            if column.dim() > 1:
+                raise GateError(f"weights forced on `{route}` are {tuple(column.shape)}, one for each image is needed")
+            if column.dim() == 1 and column.shape[0] != batch:
+                raise GateError(f"weights forced on `{route}` are for {column.shape[0]} images, the batch has {batch}")
             columns.append(column.expand(batch) if column.dim() == 0 else column)
         return torch.stack(columns, 1) if columns else like.new_zeros(batch, 0)
 
@@ -85,9 +86,11 @@ def forcing(module: nn.Module, gates: Mapping[str, Mapping[str, Weight] | str | 
     """Within the block, the gates of the nodes named do not decide: their routes have the weights given.
 
     A value is a mapping from route to weight (a number, or a tensor (N,); routes left out are closed), or `"open"`,
-    `"closed"` or one number for all routes. A forced gate is neither run nor charged and may leave its range.
-    Raises `GateError` for a node or route that does not exist.
+    `"closed"` or one number for all routes. A forced gate is neither run nor charged and may leave its range; 0 or less
+    is closed, and told as 0. Raises `GateError` for a node or route that does not exist and for what is no weight.
     """
+    if not isinstance(gates, Mapping):
+        raise GateError(f"what is forced is a mapping from nodes to weights, not a {type(gates).__name__}")
     known = controls(module)
     changed: dict[int, tuple[Control, Override]] = {}
     try:
@@ -112,12 +115,12 @@ def _force(
         if wanted not in ("open", "closed"):
             raise GateError(f"a gate is forced open, closed or to weights, not `{wanted}`")
         wanted = 1.0 if wanted == "open" else 0.0
-    if isinstance(wanted, (int, float)):
+    if isinstance(wanted, Real):
         wanted = dict.fromkeys(routes, float(wanted))
     if not isinstance(wanted, Mapping):
         raise GateError(f"`{node}` is forced to a mapping of weights by route, not to a {type(wanted).__name__}")
     for route, weight in wanted.items():
-        if not isinstance(weight, (int, float, Tensor)):
+        if not isinstance(weight, (Real, Tensor)):
             raise GateError(f"`{route}` of `{node}` is forced to a number or a tensor, not to {weight!r}")
         if route not in routes:
             hint = did_you_mean(route, routes)
@@ -125,7 +128,11 @@ def _force(
     for control, _ in routes.values():
         if id(control) not in changed:
             changed[id(control)] = (control, (control.forced, control.opened))
-            control.forced, control.opened = tuple(wanted.get(route, 0.0) for route in control.routes), None
+            control.forced, control.opened = tuple(_plain(wanted.get(route, 0.0)) for route in control.routes), None
+
+
+def _plain(weight: Weight) -> Weight:
+    return weight if isinstance(weight, Tensor) else float(weight)
 
 
 @contextmanager
@@ -189,7 +196,8 @@ def freeze(module: nn.Module, *nodes: str) -> None:
     known = controls(module)
     for node in nodes or tuple(known):
         if node not in known:
-            raise GateError(f"no node `{node}` with a gate")
+            hint = did_you_mean(node, known)
+            raise GateError(f"no node `{node}` with a gate{f'; {hint}' if hint else ''}")
     for part in module.modules():
         if isinstance(getattr(part, "control", None), Control) and (not nodes or getattr(part, "node", "") in nodes):
             body = part.body
