@@ -143,16 +143,20 @@ def test_another_run_is_not_replaced(space: Space, whole: TrainResult, tmp_path:
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("lr", [1e30, 1e12])
-def test_a_run_that_diverges_ends_and_keeps_what_was_good(space: Space, tmp_path: Path, lr: float) -> None:
+@pytest.mark.parametrize("validations", [3, 20])
+@pytest.mark.parametrize("lr", [1e30, 1e25, 1e12])
+def test_a_run_that_diverges_ends_and_keeps_what_was_good(
+    space: Space, tmp_path: Path, lr: float, validations: int
+) -> None:
     with pytest.raises(RunError, match="step") as error:
-        run(space, tmp_path, lr=lr, warmup=0, checkpoint_every=1, steps=20)
+        run(space, tmp_path, lr=lr, warmup=0, checkpoint_every=1, steps=20, validations=validations)
     kept = tmp_path / "last.ckpt"
     assert [path.name for path in tmp_path.iterdir()] in ([], ["last.ckpt"])
     assert f"`{kept}` is of step" in str(error.value) or not kept.exists()
     if kept.exists():
         weights = torch.load(kept, weights_only=True)["state_dict"]
         assert all(bool(tensor.isfinite().all()) for tensor in weights.values())
+    assert not kept.exists() or lr < 1e25 or validations < 20
 
 
 class Empty(Scenes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import zipfile
 from itertools import zip_longest
@@ -37,7 +38,7 @@ class SaveLast(Callback):
     """Keeps the state of the newest multiple of `every` steps, and of the end, in `path`; `run` describes the run.
 
     A step that is validated is saved with what the validation found, after it. Raises `RunError` in the first
-    step whose loss is not finite, and instead of keeping weights that are not.
+    step whose loss is not finite, and instead of keeping weights that are not, or that cost no finite amount.
     """
 
     def __init__(self, path: Path, every: int, run: dict[str, Any]) -> None:
@@ -52,8 +53,12 @@ class SaveLast(Callback):
             self._save(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn == TrainerFn.FITTING:
-            self._save(trainer, pl_module)
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        cost = float(trainer.callback_metrics.get("val/expected_mean", 0.0))
+        if not math.isfinite(cost):
+            raise self._diverged(f"after step {trainer.global_step} the expected cost is {cost}")
+        self._save(trainer, pl_module)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint["run"] = self.run
