@@ -63,8 +63,8 @@ class Routing:
     `consulted[node][route]` (N,), where it is known, for which that of a route. `opened[node][route]`, where it was
     recorded, tells what is open (bool, shaped as the weights): a weight may round to 0, and NaN is open.
 
-    One that is pickled, as by `torch.save`, or copied holds tensors and no part of the module: its cost and margins are
-    worked out then, and the cost can only be read as it is. `torch.load` reads it with `weights_only=False`.
+    One that is pickled, on its way to another process, or copied holds tensors and no part of the module: its cost and
+    margins are worked out then, and the cost can only be read as it is.
     """
 
     weights: ByRoute
