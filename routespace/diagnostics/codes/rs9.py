@@ -15,7 +15,8 @@ ENTRIES = (
     Entry(
         "RS902",
         "route that does not exist",
-        "Nothing reads this branch at any place, so it is not built and its gate has no logit for it.",
+        "Nothing reads this branch at any place, or its condition holds at none, so it is not built and its gate has\n"
+        "no logit for it.",
         space_of(
             GATE + "  node {\n    send image by g(image) {\n      keep: relu\n"
             "      up: tanh\n    }\n  }\n  output y = keep\n"
@@ -24,7 +25,7 @@ ENTRIES = (
     Entry(
         "RS903",
         "gate that nothing uses",
-        "No choice of the space is decided by this gate.",
+        "No choice of the space is decided by this gate, at any place.",
         space_of(GATE + OUTPUT),
     ),
     Entry(
@@ -104,7 +105,7 @@ ENTRIES = (
         "RS913",
         "equation that no output reads",
         "No output reads this stream at any place, so it is neither built nor run. Where it ought to be part of the\n"
-        "net, let another stream read it.",
+        "net, let another stream read it. What only this stream reads is not reported besides it.",
         space_of(
             "  node {\n    x = image | conv(1, 8)\n    h = x | conv(3)\n    y = x | relu\n  }\n  output out = y\n"
         ),
