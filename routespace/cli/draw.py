@@ -11,7 +11,6 @@ import typer
 from routespace.cli.ending import USAGE, Trouble, command
 from routespace.cli.options import Net, OneSpace, Set, SpaceFile, read_settings
 from routespace.cli.spaces import STDIN, build_graph, read_space
-from routespace.cli.written import gaps, read_weights
 
 if TYPE_CHECKING:
     from routespace.graph.ir import RouteGraph
@@ -85,6 +84,8 @@ def _weights(graph: RouteGraph, net: str | None, path: Path | None) -> dict[str,
         return net_weights(graph, hold(graph, net))
     if path is None:
         return None
+    from routespace.cli.written import gaps, read_weights
+
     found = read_weights(path, graph)
     for warning in gaps(graph, found):
         print(f"warning: `{path}`: {warning}", file=sys.stderr)

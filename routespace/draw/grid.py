@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from html import escape
 from math import hypot
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
-from xml.sax.saxutils import escape
 
 State: TypeAlias = Literal["plain", "open", "closed", "unreached"]
 
@@ -238,9 +238,9 @@ def _svg(mark: Line | Dot | Text) -> str:
         case Text():
             return (
                 f'<text x="{mark.x:.1f}" y="{mark.y:.1f}" text-anchor="{mark.anchor}" font-size="{mark.size:g}"'
-                f' fill="{INK}">{escape(mark.text)}</text>'
+                f' fill="{INK}">{escape(mark.text, quote=False)}</text>'
             )
 
 
 def _hint(text: str) -> str:
-    return f"<title>{escape(text)}</title>" if text else ""
+    return f"<title>{escape(text, quote=False)}</title>" if text else ""

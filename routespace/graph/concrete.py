@@ -46,6 +46,7 @@ class Concrete:
         self.clauses: dict[str, dict[str, Clause]] = {}
         self.routes: dict[str, list[int]] = {}
         self.sources: dict[str, Draft] = {}
+        self.lasts: dict[int, tuple[Op, Leaf | None]] = {}
 
     def all(self, drafts: list[Draft]) -> list[Value]:
         self.routes = _live_slots(drafts)
@@ -191,7 +192,7 @@ class Concrete:
         return name, tuple(filled.items())
 
     def _start(self, declared: Clause, body: Op, name: str, args: tuple[tuple[str, Any], ...], env: Env) -> float:
-        last = next((leaf for leaf in reversed(_leaves(body)) if leaf.entry == "conv"), None)
+        last = self._last_conv(body)
         if last is None or not dict(last.args)["bias"]:
             raise Fault(
                 "RS319",
@@ -220,6 +221,12 @@ class Concrete:
             except ArithmeticError:
                 raise unsolved from None
         raise Fault("RS319", "a start is `bias(b)` or `value(a)`", declared.span)
+
+    def _last_conv(self, body: Op) -> Leaf | None:
+        if id(body) not in self.lasts:
+            last = next((leaf for leaf in reversed(_leaves(body)) if leaf.entry == "conv"), None)
+            self.lasts[id(body)] = (body, last)
+        return self.lasts[id(body)][1]
 
     def _route(self, draft: Draft) -> tuple[Value, Shape]:
         entering = self.shapes[draft.args[0]]

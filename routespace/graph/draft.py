@@ -79,7 +79,7 @@ class Streams:
     """Drafts of all values of a space, by name, made place by place.
 
     `aliases` are the streams that are another one under a second name, `renames` the equations that say so;
-    `conditions` are those of branches.
+    `conditions` are those of branches, `most` is what the weights of a gate template for so many routes sum to.
     """
 
     scope: Scope
@@ -92,6 +92,7 @@ class Streams:
     reads: dict[int, Index] = field(default_factory=dict)
     falls: dict[int, Literal["off", "between", "node"]] = field(default_factory=dict)
     gated: dict[int, tuple[Expr, bool]] = field(default_factory=dict)
+    most: dict[tuple[int, int], float] = field(default_factory=dict)
     work: int = 0
 
     def __post_init__(self) -> None:

@@ -114,15 +114,21 @@ class Gates:
     def _below(self, expr: Expr, template: GateDecl | None, routes: int, env: dict[str, Any]) -> float:
         """The sum of weights under which a choice of `routes` is closed: one that a gate can give."""
         found = float(self.numbers.number(expr, env))
-        most = float(routes)
-        for clause in template.clauses if template is not None else ():
-            entry = ACTIVATIONS.get(name_of(clause.value)) if clause.name == "activation" else None
-            if entry is not None:
-                most = entry.range[1] * (entry.opens(routes) or routes)
-        if not 0 <= found <= most:
+        if not 0 <= found <= self._most(template, routes):
+            most = self._most(template, routes)
             message = f"weights of {_count(routes, 'route')} sum to something from 0 to {most:g}, this is {found:g}"
             raise Fault("RS311", message, expr.span, "always open" if found < 0 else "always closed")
         return found
+
+    def _most(self, template: GateDecl | None, routes: int) -> float:
+        """What the weights of a gate sum to at the most."""
+        known = self.builder.streams.most
+        key = (id(template), routes)
+        if key not in known:
+            names = [name_of(one.value) for one in template.clauses if one.name == "activation"] if template else []
+            entry = ACTIVATIONS.get(names[0]) if names else None
+            known[key] = entry.range[1] * (entry.opens(routes) or routes) if entry is not None else float(routes)
+        return known[key]
 
 
 def _count(number: int, what: str) -> str:

@@ -236,7 +236,7 @@ class RouteGraph:
         return {value.name: value for value in self.values}
 
     @cached_property
-    def readers(self) -> dict[str, tuple[str, ...]]:
+    def readers(self) -> dict[str, list[str]]:
         """Names of the values that read each value."""
         found: dict[str, list[str]] = {value.name: [] for value in self.values}
         for value in self.values:
@@ -245,7 +245,7 @@ class RouteGraph:
                 found[arg].append(value.name)
             if isinstance(value, Route):
                 found[value.gate].append(value.name)
-        return {name: tuple(names) for name, names in found.items()}
+        return found
 
     @cached_property
     def gates(self) -> tuple[Gate, ...]:

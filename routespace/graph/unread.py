@@ -34,8 +34,9 @@ class Unread:
     def __init__(self, streams: Streams, exist: set[str], live: set[str], renamed: Mapping[str, Sequence[str]]) -> None:
         self.streams, self.drafts, self.aliases = streams, streams.drafts, streams.aliases
         self.exist, self.live, self.renamed = exist, live, renamed
-        self.read = live | set(self._named(name for reader in live for name in renamed.get(reader, ())))
-        self.nodes = {self.drafts[name].node for name in live} | {_node_of(name) for name in self.read - live}
+        self.seconds = set(self._named(name for reader in renamed if reader in live for name in renamed[reader]))
+        self.nodes = {draft.node for name, draft in self.drafts.items() if name in live}
+        self.nodes.update(map(_node_of, self.seconds))
 
     def _named(self, names: Iterable[str]) -> Iterator[str]:
         """The names, of those given and on the way from there, that are second names of other streams."""
@@ -69,21 +70,21 @@ class Unread:
         """What exists somewhere and is read nowhere."""
         found: dict[Key, _Unit] = {}
         read: set[Key] = set()
-        for name in self.drafts:
-            key = self._key(name) if name in self.exist else None
-            if key is None:
+        dead = self.exist - self.live
+        for name, draft in self.drafts.items() if dead else ():
+            if draft.part is None:
                 continue
+            branch = _last(name) if draft.kind == "route" and draft.sends else ""
             if name in self.live:
-                read.add(key)
-            else:
-                draft = self.drafts[name]
-                assert draft.part is not None
-                branch = _last(name) if draft.kind == "route" and draft.sends else ""
+                read.add((branch, id(draft.part)))
+            elif name in dead:
+                key = self._key(name)
+                assert key is not None
                 found.setdefault(key, _Unit(draft.node, draft.part, branch, draft))
         for name, part in self.streams.renames.items():
             key = self._key(name)
             if key is not None and self.streams.resolve(name) in self.exist:
-                if name in self.read:
+                if name in self.seconds:
                     read.add(key)
                 else:
                     found.setdefault(key, _Unit(_node_of(name), part))
@@ -115,7 +116,7 @@ class Unread:
                     found[reader].add(self._key(read) or reader)
         for name, target in self.aliases.items():
             reader = self._key(name)
-            if reader in found and name not in self.read:
+            if reader in found and name not in self.seconds:
                 found[reader].add(self._key(target or "") or reader)
         return {reader: {read for read in reads if read != reader and read in units} for reader, reads in found.items()}
 
