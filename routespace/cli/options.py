@@ -33,7 +33,6 @@ Input = Annotated[
     str | None, typer.Option("--input", metavar="SIZE", help="Size of an image, `3x1024x2048` or `1024x2048`.")
 ]
 
-RESERVED = ("text", "path", "space", "findings")
 LARGEST = 2**16
 
 
@@ -50,6 +49,8 @@ def read_settings(items: Iterable[str] | None) -> dict[str, ParameterValue]:
     >>> read_settings(["depth=5", "small_gate=yes", "cell=[identity, sep_conv_3x3]", "mu = -0.5"])
     {'depth': 5, 'small_gate': True, 'cell': ['identity', 'sep_conv_3x3'], 'mu': -0.5}
     """
+    from routespace.language.load import RESERVED
+
     found: dict[str, ParameterValue] = {}
     for item in items or ():
         name, sign, text = item.partition("=")

@@ -114,8 +114,8 @@ class Gates:
     def _below(self, expr: Expr, template: GateDecl | None, routes: int, env: dict[str, Any]) -> float:
         """The sum of weights under which a choice of `routes` is closed: one that a gate can give."""
         found = float(self.numbers.number(expr, env))
-        if not 0 <= found <= self._most(template, routes):
-            most = self._most(template, routes)
+        most = self._most(template, routes)
+        if not 0 <= found <= most:
             message = f"weights of {_count(routes, 'route')} sum to something from 0 to {most:g}, this is {found:g}"
             raise Fault("RS311", message, expr.span, "always open" if found < 0 else "always closed")
         return found

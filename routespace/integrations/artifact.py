@@ -20,6 +20,7 @@ import routespace as rs
 from routespace.files import write_atomically
 from routespace.integrations.fault import fault
 from routespace.language.format import format_file
+from routespace.language.load import RESERVED
 from routespace.space.expr import File
 from routespace.space.model import Space, from_expr
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 TEXT, DESCRIPTION, WEIGHTS = "space.route", "space.json", "weights.safetensors"
 FORMAT = 1
-RESERVED = ("text", "path", "space", "findings")
-"""What `loads` itself is given by name, and so no parameter is."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ from routespace.space.names.table import at_name
 from routespace.space.policies import POLICIES
 from routespace.space.registry import OPS
 
+RESERVED = ("text", "path", "space", "findings")
+"""What `loads` itself is given by name, and so no parameter can be."""
+
 
 def load(
     path: str | Path, *, space: str | None = None, findings: Findings | None = None, **given: ParameterValue
