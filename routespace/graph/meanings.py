@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Span, did_you_mean
@@ -65,10 +66,10 @@ class Meanings:
             if declared.index:
                 raise Fault("RS304", f"`{name}` is read by index: `{name}[{', '.join(declared.index)}]`", span)
             return lambda env: define((name, ()), declared.value, {}, span)
-        fault = self._no_number(name, span)
+        fault = cache(partial(self._no_number, name, span))
 
         def fail(env: Env) -> Value:
-            raise fault.again()
+            raise fault().again()
 
         return fail
 

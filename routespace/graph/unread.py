@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 from routespace.diagnostics import Findings
@@ -51,12 +52,11 @@ class Unread:
         """Add a warning for each cause."""
         units = self._units()
         ends, circles = _ends(units, self._reads(units))
-        mentioned = self._mentioned() if ends else set()
         rules = {place.name: place.declaration for place in self.streams.places} if units else {}
         for key in (*ends, *circles):
             unit = units[key]
             if unit.node in self.nodes:
-                self._tell(unit, findings, mentioned if key in ends else set())
+                self._tell(unit, findings, key in ends)
             else:
                 rule = rules[unit.node]
                 message = f"node `{unit.node}` does not exist: no output reads what it makes"
@@ -120,7 +120,7 @@ class Unread:
                 found[reader].add(self._key(target or "") or reader)
         return {reader: {read for read in reads if read != reader and read in units} for reader, reads in found.items()}
 
-    def _tell(self, unit: _Unit, findings: Findings, mentioned: set[str]) -> None:
+    def _tell(self, unit: _Unit, findings: Findings, is_end: bool) -> None:
         part = unit.part
         if unit.branch:
             span = unit.draft.span if unit.draft is not None else None
@@ -133,12 +133,13 @@ class Unread:
             findings.add("RS903", message, unit.draft.span, severity="warning")
         else:
             notes = []
-            if part.name in mentioned:
+            if is_end and part.name in self._mentioned:
                 given = " with these parameters" if self.streams.scope.parameters else ""
                 notes.append(f"what reads it in the text makes nothing{given}")
             message = f"stream `{part.name}` does not exist: no output reads it"
             findings.add("RS913", message, part.span, notes=notes, severity="warning")
 
+    @cached_property
     def _mentioned(self) -> set[str]:
         """Names that equations read in the text, wherever that comes to something, each but its own."""
         scope = self.streams.scope

@@ -12,10 +12,10 @@ from routespace.space.expr import Call, Index, Name
 
 def children(value: Any) -> Iterator[object]:
     """The nodes of syntax directly inside `value`."""
-    for name in _field_names(value.__class__):
+    for name in _field_names(value.__class__) or ():
         part = getattr(value, name)
         for one in part if part.__class__ is tuple else (part,):
-            if is_dataclass(one):
+            if _field_names(one.__class__) is not None:
                 yield one
 
 
@@ -37,5 +37,8 @@ def names_in(values: Iterable[object]) -> set[str]:
 
 
 @cache
-def _field_names(owner: type[Any]) -> tuple[str, ...]:
+def _field_names(owner: type[Any]) -> tuple[str, ...] | None:
+    """The fields of a node of syntax that say something; None for what is no such node."""
+    if not is_dataclass(owner):
+        return None
     return tuple(one.name for one in fields(owner) if one.name not in ("span", "kind"))

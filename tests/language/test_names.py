@@ -210,13 +210,6 @@ def test_checking_takes_linear_time() -> None:
     assert min(long() for _ in range(3)) < 8 * min(short() for _ in range(3))
 
 
-def test_checking_is_fast() -> None:
-    flagship = checking((ROOT / "examples" / "segmentation.route").read_text("utf-8"))
-    assert min(flagship() for _ in range(5)) < 0.01
-    many = checking(rules(1000))
-    assert min(many() for _ in range(3)) < 0.3
-
-
 def test_errors_are_raised_without_findings() -> None:
     with pytest.raises(RouteError) as error:
         loads(space("", "rleu"))
