@@ -27,18 +27,19 @@ _STEM = ("stem_1", "stem_2.0", "stem_2.1", "stem_3.0", "stem_3.1")
 def load_segmentation(module: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
     """Load an official state_dict into a module compiled from `segmentation.route`, in any form.
 
-    A fixed form takes what its net keeps of a whole checkpoint. Raises `WeightsError` listing the official names that
-    are missing, extra or mis-shaped, and `ValueError` for a module of another space; nothing has been loaded then.
+    A fixed form takes what its net keeps of a whole checkpoint; it also takes that of a network without gates, which
+    has weights of 1 in their places. Raises `WeightsError` listing the official names that are missing, extra or
+    mis-shaped, and `ValueError` for a module of another space; nothing has been loaded then.
     """
     check_mapping(state_dict)
     graph = graph_of(module)
     _check_space(graph)
     official = dict(segmentation_names(graph, state_dict))
-    own = {name: ours for ours, name in official.items()}
-    known = {*own, *(name for _, name in segmentation_names(_whole(graph), state_dict))}
-    left_over = {name: tensor for name, tensor in state_dict.items() if name not in known}
-    given = {own[name]: tensor for name, tensor in state_dict.items() if name in own}
-    load_strictly(module, {**given, **left_over}, official)
+    whole = _whole(graph)
+    others = {name for _, name in segmentation_names(whole, state_dict)}.difference(official.values())
+    if not graph.gates:
+        others.update(_ungated(whole, state_dict))
+    load_strictly(module, {name: tensor for name, tensor in state_dict.items() if name not in others}, official)
 
 
 def _check_space(graph: RouteGraph) -> None:
@@ -58,6 +59,15 @@ def _check_space(graph: RouteGraph) -> None:
 def _whole(graph: RouteGraph) -> RouteGraph:
     """The graph of the space that a fixed graph is a net of; others are whole."""
     return build(graph.space) if not graph.gates and graph.space is not None else graph
+
+
+def _ungated(graph: RouteGraph, state_dict: Mapping[str, Tensor]) -> Iterator[str]:
+    """The entries that stand for a gate in a network without: a weight of 1 for each route."""
+    for node in graph.nodes:
+        name = f"{_cell(node.index)}.gate_weights_beta"
+        weights = state_dict.get(name)
+        if isinstance(weights, Tensor) and bool((weights == 1).all()):
+            yield name
 
 
 def segmentation_names(graph: RouteGraph, state_dict: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:

@@ -42,9 +42,7 @@ def load_dynamic_head(module: nn.Module, state_dict: Mapping[str, Tensor], tower
         raise ValueError(f"the module is a whole head; it is not loaded from the tower `{tower}` alone")
     prefix = f"head.{tower}." if tower else "head." if whole else ""
     official = {ours: f"{prefix}{name}" for ours, name in names}
-    own = {name: ours for ours, name in official.items()}
-    given = {own.get(name, name): tensor for name, tensor in state_dict.items() if name.startswith(prefix)}
-    load_strictly(module, given, official)
+    load_strictly(module, {name: state_dict[name] for name in state_dict if name.startswith(prefix)}, official)
 
 
 def dynamic_head_names(graph: RouteGraph) -> Iterator[tuple[str, str]]:

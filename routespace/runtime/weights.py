@@ -16,18 +16,17 @@ _WRAPPED = "module."
 def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], names: Mapping[str, str] | None = None) -> None:
     """Load `weights` into `module`, every entry or none.
 
-    `names` says what an entry of the module is called in `weights`, for messages. Raises `WeightsError` listing
-    missing, extra and mis-shaped entries, and `TypeError` for what is no state_dict; nothing has been written then.
+    `names` says what entries of the module are called in `weights`; the others go by their own names. Raises
+    `WeightsError` listing missing, extra and mis-shaped entries, and `TypeError` for what is no state_dict; nothing has
+    been written then.
     """
     check_mapping(weights)
-    own = module.state_dict()
-    shown = names or {}
-    missing = [
-        shown.get(name, name) for name in own if name not in weights and not name.endswith("num_batches_tracked")
-    ]
-    extra = [shown.get(name, name) for name in weights if name not in own]
-    unfit = {name: _unfit(weights[name], own[name]) for name in own if name in weights}
-    misshapen = [f"{shown.get(name, name)}: {why}" for name, why in unfit.items() if why]
+    called = names or {}
+    own = {called.get(name, name): tensor for name, tensor in module.state_dict().items()}
+    missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
+    extra = [name for name in weights if name not in own]
+    unfit = {name: _unfit(weights[name], tensor) for name, tensor in own.items() if name in weights}
+    misshapen = [f"{name}: {why}" for name, why in unfit.items() if why]
     if missing or extra or misshapen:
         raise WeightsError(_message(missing, extra, misshapen, _hint(weights)), missing, extra, misshapen)
     staged = {name: _staged(weights[name], tensor) for name, tensor in own.items() if name in weights}

@@ -94,3 +94,30 @@ def test_a_net_lists_what_belongs_to_no_space() -> None:
     load_segmentation(module, weights)
     with pytest.raises(rs.WeightsError, match=r"extra \(1\):\n +backbone\.surprise"):
         load_segmentation(module, {**weights, "backbone.surprise": torch.ones(1)})
+
+
+def test_own_names_are_no_official_ones() -> None:
+    module, weights, load = segmentation()
+    with pytest.raises(rs.WeightsError, match=r"extra \(1\):\n +layer0\.s4\.x\.op\.0\.weight"):
+        load(module, {**weights, "layer0.s4.x.op.0.weight": torch.ones(64, 3, 3, 3)})
+    with pytest.raises(rs.WeightsError) as caught:
+        load(module, dict(module.state_dict()))
+    assert "backbone.stem.stem_1.weight" in caught.value.missing and not caught.value.misshapen
+
+
+def test_a_network_without_gates_has_weights_of_1_for_them() -> None:
+    space = rs.load(rs.example("segmentation"), depth=2, width=8)
+    routes = {gate.node: gate.routes for gate in rs.build(space).gates}
+    weights = {name: tensor for name, tensor in segmentation()[1].items() if "gate_conv_beta" not in name}
+    cells = {name.partition(".cell_ops")[0] for name in weights if ".cell_ops" in name}
+    assert len(cells) == len(routes)
+    ones = {f"{cell}.gate_weights_beta": torch.ones(1, 2, 1, 1) for cell in cells}
+    module = rs.compile(space, form="fixed", net={node: dict.fromkeys(names, 1.0) for node, names in routes.items()})
+    load_segmentation(module, {**weights, **ones})
+    names = dict(segmentation_names(rs.graph_of(module), weights))
+    assert all(torch.equal(tensor, weights[names[name]]) for name, tensor in module.state_dict().items())
+    halves = {name: tensor / 2 for name, tensor in ones.items()}
+    for target, given in ((module, halves), (rs.compile(space), ones)):
+        with pytest.raises(rs.WeightsError) as caught:
+            load_segmentation(target, {**weights, **given})
+        assert set(caught.value.extra) == set(ones)
