@@ -101,10 +101,8 @@ class _Emitter:
         for target, owner in self.owners.items():
             module.add_submodule(target, owner)
         module.graph.lint()
-        first = next((path for path, _ in module.named_parameters()), None)
-        if first is not None:
-            holder, _, last = first.rpartition(".")
-            self.begin.holder = (module.get_submodule(holder), last)
+        paths = [path.rpartition(".") for path, _ in module.named_parameters()]
+        self.begin.weights = tuple((module.get_submodule(owner), name) for owner, _, name in paths)
         return module
 
     def call(self, name: str, leaf: nn.Module, *args: fx.Node) -> fx.Node:
@@ -194,7 +192,7 @@ class _Emitter:
     def statistics(self, value: Apply) -> str | None:
         """Which images a value is computed for in training: "all" where batch statistics behind it want all."""
         own = coupling(value.op)
-        if own is not None or value.guard is None or self.family.tally != "trace":
+        if own == "all" or value.guard is None or (own is None and self.family.tally != "trace"):
             return own
         waiting, seen = [value.name], {value.name}
         while waiting:
@@ -205,7 +203,7 @@ class _Emitter:
                 if isinstance(behind, (Apply, Merge)) and behind.guard is not None and reader not in seen:
                     seen.add(reader)
                     waiting.append(reader)
-        return None
+        return own
 
     def _merge(self, value: Merge) -> None:
         entry = MERGES[value.kind]

@@ -134,7 +134,7 @@ def _share(kept: nn.Module, full: nn.Module) -> None:
     for path in owned:
         parent, _, name = path.rpartition(".")
         setattr(kept.get_submodule(parent), name, full.get_submodule(path))
-    kept.get_submodule(BEGIN).holder = full.get_submodule(BEGIN).holder
+    kept.get_submodule(BEGIN).weights = full.get_submodule(BEGIN).weights
 
 
 def _is_inside(root: nn.Module, path: str) -> bool:

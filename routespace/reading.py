@@ -6,6 +6,7 @@ from pathlib import Path
 
 from routespace.diagnostics import Findings
 from routespace.graph.build import build
+from routespace.graph.ir import RouteGraph
 from routespace.language import load as language
 from routespace.space.model import ParameterValue, Space
 
@@ -45,5 +46,17 @@ def loads(
 
 
 def _checked(space: Space, findings: Findings | None) -> Space:
-    space.remember(build(space, findings))
+    space.remember(checked_graph(space, findings))
     return space
+
+
+def checked_graph(space: Space, findings: Findings | None = None) -> RouteGraph:
+    """The graph of `space`, whose requirements mean something and leave a net. Raises `RouteError`."""
+    graph = build(space, findings)
+    if any(clause.name == "require" for clause in space.clauses):
+        from routespace.questions.check import check_required
+
+        found = findings if findings is not None else Findings({source.path: source for source in space.sources})
+        check_required(graph, found)
+        found.raise_errors()
+    return graph

@@ -12,7 +12,7 @@ import typer
 
 from routespace.cli.ending import PROBLEMS, command, has_color
 from routespace.cli.options import Set, read_settings
-from routespace.cli.spaces import build_graph, name_of, read_source
+from routespace.cli.spaces import name_of, read_source
 from routespace.diagnostics import Findings, RouteError
 
 if TYPE_CHECKING:
@@ -92,14 +92,16 @@ def _check_space(
     library: Library, name: str, space: str, given: dict[str, ParameterValue], findings: Findings
 ) -> str | None:
     """A line on a space that nothing is wrong with. Nets written for other parameters may not fit: a warning."""
+    from routespace.graph.build import build
     from routespace.graph.nets import hold
+    from routespace.graph.verify import verify
     from routespace.language.load import space_of
 
     loaded = space_of(library.spaces[space], library, given, findings)
     if findings.has_errors:
         return None
     try:
-        graph = build_graph(loaded, findings)
+        graph = verify(build(loaded, findings))
     except RouteError:
         return None
     for net in loaded.nets:

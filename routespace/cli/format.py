@@ -10,7 +10,7 @@ import typer
 
 from routespace.cli.ending import PROBLEMS, USAGE, Trouble, command, report
 from routespace.cli.spaces import STDIN, name_of, read_source
-from routespace.diagnostics import RouteError
+from routespace.diagnostics import Findings, RouteError
 from routespace.files import write_atomically
 
 
@@ -65,5 +65,7 @@ def format_source(text: str, path: Path, explicit: bool) -> str:
     from routespace.language.explicit import explicit_file, hidden_names
     from routespace.language.parser import parse
 
-    file = parse(text, name_of(path))
-    return format_text(format_file(explicit_file(file, hidden_names(file, path))), name_of(path))
+    findings = Findings()
+    file = parse(text, name_of(path), findings)
+    findings.raise_errors()
+    return format_text(format_file(explicit_file(file, hidden_names(file, path, findings))), name_of(path))

@@ -41,12 +41,12 @@ def read_space(path: Path, given: dict[str, ParameterValue], wanted: str | None 
     return loads(read_source(path), path=name_of(path), space=wanted, findings=None, **given)
 
 
-def build_graph(space: Space, findings: Findings | None = None) -> RouteGraph:
-    """The verified graph of `space`. Raises `RouteError`."""
-    from routespace.graph.build import build
+def build_graph(space: Space) -> RouteGraph:
+    """The verified graph of `space`, all of which was checked. Raises `RouteError`."""
     from routespace.graph.verify import verify
+    from routespace.reading import checked_graph
 
-    return verify(build(space, findings))
+    return verify(checked_graph(space))
 
 
 def channels_of(graph: RouteGraph) -> int:

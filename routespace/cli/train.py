@@ -77,25 +77,34 @@ def train(
 
 def _check_fits(space: Space, size: int) -> None:
     """Raise `Trouble` unless `space` makes of scenes of `size` one map of as many logits as these have classes."""
+    from routespace.graph.fault import Fault
     from routespace.graph.infer import infer
     from routespace.graph.ir import Input, Output
     from routespace.integrations.scenes import CLASSES
 
     graph = build_graph(space)
-    shapes = infer(graph, (max(256, graph.smallest),) * 2).shapes
-    inputs = [value.channels for value in graph.values if isinstance(value, Input)]
-    outputs = [shapes[value.name].channels for value in graph.values if isinstance(value, Output)]
-    if inputs != [3] or len(outputs) != 1:
-        raise Trouble("scenes are images of 3 channels with a map of classes: the space needs such an input and output")
-    if outputs[0] != len(CLASSES):
-        raise Trouble(
-            f"the output has {outputs[0]} classes, the scenes have {len(CLASSES)}",
-            f"`--set classes={len(CLASSES)}` where the space has such a parameter",
-        )
-
     if size < graph.smallest:
         least = f"images of the space have at least {graph.smallest} pixels a side"
         raise Trouble(f"`--size {size}` is too small: {least}", code=USAGE)
+    try:
+        shapes = infer(graph, (size, size)).shapes
+    except Fault as fault:
+        raise Trouble(f"scenes of {size}x{size} do not fit the space: {fault.message}", code=USAGE) from None
+    inputs = [value.channels for value in graph.values if isinstance(value, Input)]
+    outputs = [shapes[value.name] for value in graph.values if isinstance(value, Output)]
+    if inputs != [3] or len(outputs) != 1:
+        raise Trouble("scenes are images of 3 channels with a map of classes: the space needs such an input and output")
+    if outputs[0].channels != len(CLASSES):
+        raise Trouble(
+            f"the output has {outputs[0].channels} classes, the scenes have {len(CLASSES)}",
+            f"`--set classes={len(CLASSES)}` where the space has such a parameter",
+        )
+    if (outputs[0].height, outputs[0].width) != (size, size):
+        made = f"{outputs[0].height}x{outputs[0].width}"
+        raise Trouble(
+            f"scenes of {size}x{size} have a class for each pixel, the output is of {made}",
+            "another `--size`, or an output that is resized to the scale of the image",
+        )
 
 
 def _as_options(text: str) -> str:

@@ -92,6 +92,10 @@ def _argument(name: str, parameter: Parameter, value: Expr, env: Env, numbers: N
         raise Fault(
             "RS311", f"`{parameter.name}` of `{name}` is {result}; at least {parameter.least:g} is needed", value.span
         )
+    if parameter.most is not None and result > parameter.most:
+        raise Fault(
+            "RS311", f"`{parameter.name}` of `{name}` is {result}; at most {parameter.most:g} is possible", value.span
+        )
     if parameter.kind == "integer" and result > 2**20:
         raise Fault("RS311", f"`{parameter.name}` of `{name}` is {result}; at most 2^20 is sensible", value.span)
     return float(result) if isinstance(result, Fraction) and name != "resize" else result

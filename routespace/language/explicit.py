@@ -59,9 +59,10 @@ def explicit_file(file: File, hidden: Iterable[str] = ()) -> File:
     return replace(file, items=tuple(_item(item, frozenset(names)) for item in file.items))
 
 
-def hidden_names(file: File, path: Path) -> frozenset[str]:
-    """The ops that `file`, at `path`, imports or always knows. Raises `RouteError` where an import cannot be read."""
-    library, findings = Library(), Findings()
+def hidden_names(file: File, path: Path, findings: Findings) -> frozenset[str]:
+    """The ops that `file`, at `path`, imports or always knows. Raises `RouteError` where an import cannot be read;
+    `findings` hold the text of `file`."""
+    library = Library()
     collect(file, path, library, findings, [path.resolve()])
     findings.raise_errors()
     return frozenset({*library.ops, *prelude_ops()})

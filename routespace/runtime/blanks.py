@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 MOST_BYTES = 512 * 2**20
@@ -37,12 +38,12 @@ class BlankStore:
             return make(), True
         key = (id(plan), id(x), plan.refresh())
         found = self.lookup(key)
-        return (found, False) if found is not None else (self.keep(key, make(), x), True)
+        return (found, False) if found is not None else (self.keep(key, _apart(make), x), True)
 
     def constant(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
         """A tensor that depends on `key` alone."""
         found = self.lookup(key)
-        return found if found is not None else self.keep(key, make(), None)
+        return found if found is not None else self.keep(key, _apart(make), None)
 
     def lookup(self, key: Hashable) -> Tensor | None:
         found = self.entries.get(key)
@@ -61,3 +62,9 @@ class BlankStore:
 
     def __deepcopy__(self, memo: dict[int, object]) -> BlankStore:
         return BlankStore()
+
+
+def _apart(make: Callable[[], Tensor]) -> Tensor:
+    """What `make` gives, as a tensor that later calls can use whether they record gradients or not."""
+    with torch.inference_mode(False), torch.no_grad():
+        return make()

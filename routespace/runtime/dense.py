@@ -17,7 +17,7 @@ from routespace.runtime.activations import margin
 from routespace.runtime.frame import Frame
 from routespace.runtime.leaves import Atoms, GateLeaf, RouteParts
 from routespace.runtime.merges import Merger
-from routespace.runtime.tree import run
+from routespace.runtime.tree import active_norms, counting, run
 
 tally = "all"
 """How executed work is told: everything runs for every image."""
@@ -85,29 +85,37 @@ def both(first: Tensor | None, second: Tensor | None) -> Tensor | None:
 
 
 class _Op(nn.Module):
-    """An op over flows. Where statistics of the batch matter (training), it runs on the images that count only."""
+    """An op over flows. Where statistics of the batch matter (training), it runs on the images that count only.
+
+    `mixed`: some of its norms count all of these, others the active ones alone.
+    """
 
     def __init__(self, op: nn.Module, targets: bool, coupled: str | None, atoms: Atoms | None) -> None:
         super().__init__()
         self.op, self.targets, self.coupled, self.atoms = op, targets, coupled, atoms
+        self.mixed = coupled == "all" and bool(active_norms(op))
 
-    def compute(self, frame: Frame, x: Tensor, rows: Tensor | None) -> Tensor:
-        if rows is None or not self.training or self.coupled is None:
+    def compute(self, frame: Frame, x: Tensor, present: Tensor | None, decisions: Sequence[Decision]) -> Tensor:
+        if not self.training or self.coupled is None:
             return run(self.op, x, frame.sizes, self.targets)
-        picked = rows.nonzero().squeeze(1)
-        if picked.shape[0] == x.shape[0]:
-            return run(self.op, x, frame.sizes, self.targets)
-        part = run(self.op, x[picked], frame.sizes, self.targets)
+        active = both(present, needed(self.atoms, decisions)) if self.mixed or self.coupled == "active" else None
+        rows = active if self.coupled == "active" else present
+        picked = None if rows is None else rows.nonzero().squeeze(1)
+        if picked is None or picked.shape[0] == x.shape[0]:
+            return self.counting(frame, x, active)
+        part = self.counting(frame, x[picked], None if active is None else active[picked])
         return part.new_zeros(x.shape[0], *part.shape[1:]).index_copy(0, picked, part)
 
-    def counted(self, present: Tensor | None, decisions: Sequence[Decision]) -> Tensor | None:
-        """Images whose values enter batch statistics: all that are there, or the active ones among them."""
-        return both(present, needed(self.atoms, decisions)) if self.coupled == "active" else present
+    def counting(self, frame: Frame, x: Tensor, active: Tensor | None) -> Tensor:
+        if not self.mixed or active is None:
+            return run(self.op, x, frame.sizes, self.targets)
+        with counting(self.op, active):
+            return run(self.op, x, frame.sizes, self.targets)
 
 
 class Apply(_Op):
     def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> Flow:
-        return Flow(self.compute(frame, x.value, self.counted(x.present, decisions)), x.present)
+        return Flow(self.compute(frame, x.value, x.present, decisions), x.present)
 
 
 class Gather(nn.Module):
@@ -207,7 +215,7 @@ class Route(_Op):
 
     def forward(self, frame: Frame, source: Flow, decision: Decision, *closed: Flow) -> Flow:
         here = both(source.present, decision.reached)
-        made = self.compute(frame, source.value, self.counted(here, (decision,)))
+        made = self.compute(frame, source.value, here, (decision,))
         opened = decision.open[:, self.index]
         made = select(both(opened, source.present), made, 0.0)
         value = made * decision.weights[:, self.index].to(made.dtype).view(-1, 1, 1, 1)

@@ -18,6 +18,8 @@ from routespace.space.shape import Stride
 
 Size = tuple[int, int]
 Sizes: TypeAlias = "Size | tuple[tuple[str, Size], ...]"
+Place: TypeAlias = "tuple[nn.Module, str]"
+"""A module, and the name of one of its parameters."""
 SizesOf = Callable[[Sizes], tuple[dict[Stride, Size], Mapping[str, Size]]]
 
 
@@ -26,7 +28,8 @@ class Frame:
     """One call: the batch size, sizes of streams by stride and by name, images that ran, by unit, and images `missed`,
     which a pruned route was open for.
 
-    `size` is that of the images, or of every input by its name; `inputs` are the tensors, `images` the first of them.
+    `size` is that of the images, or of every input by its name; `inputs` are the tensors, `images` the first of them;
+    `weights` say where the parameters of the module stand.
     """
 
     batch: int
@@ -36,6 +39,7 @@ class Frame:
     inputs: Mapping[str, Tensor]
     images: Tensor
     blanks: BlankStore
+    weights: Sequence[Place]
     ran: dict[int, list[int]] = field(default_factory=dict)
     missed: set[int] = field(default_factory=set)
     shares: list[tuple[int, Sequence[int], Sequence[int] | None]] = field(default_factory=list)
@@ -61,6 +65,15 @@ class Frame:
         self.relus[id(x)] = (x, relu)
         return relu
 
+    def anchored(self, value: Tensor) -> Tensor:
+        """`value`, which passes gradients of zero on where they are recorded and it was made of nothing that has some:
+        a loss of it has a backward pass, whatever was skipped."""
+        if value.requires_grad or not torch.is_grad_enabled():
+            return value
+        sources = (*self.inputs.values(), *(getattr(*place) for place in self.weights))
+        source = next((one for one in sources if one.requires_grad), None)
+        return value if source is None else value + source.flatten()[:0].sum().to(value)
+
     def share(self, unit: int | None, images: Sequence[int], positions: Sequence[int] | None) -> None:
         """Note that a unit of the ledger ran for `images` at that many positions each; None is all of them."""
         if unit is not None:
@@ -75,7 +88,8 @@ class Begin(nn.Module):
     """Checks the images and opens the frame of a call.
 
     `sizes_of` gives, for an image size, the sizes of streams by stride and by name; it raises `InputError` where a
-    size does not fit. `holder` is where a parameter stands whose device and dtype images must have, if there is one.
+    size does not fit. `weights` are where the parameters of the module stand; images must have the device and dtype of
+    the first, if there is one.
     """
 
     def __init__(
@@ -90,7 +104,7 @@ class Begin(nn.Module):
         self.name, self.channels, self.smallest = name, channels, smallest
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)
         self.blanks = BlankStore()
-        self.holder: tuple[nn.Module, str] | None = None
+        self.weights: tuple[Place, ...] = ()
 
     def forward(self, images: Tensor) -> Frame:
         if not isinstance(images, Tensor) or images.dim() != 4:
@@ -105,8 +119,9 @@ class Begin(nn.Module):
             raise InputError(
                 f"images of {size[0]}x{size[1]} are too small; {self.smallest} pixels a side are the minimum"
             )
-        check_against(images, self.holder)
-        return Frame(images.shape[0], size, *self.sizes_of(size), {self.name: images}, images, self.blanks)
+        check_against(images, self.weights)
+        inputs = {self.name: images}
+        return Frame(images.shape[0], size, *self.sizes_of(size), inputs, images, self.blanks, self.weights)
 
 
 class BeginPyramid(nn.Module):
@@ -124,7 +139,7 @@ class BeginPyramid(nn.Module):
         self.name, self.levels = name, tuple(levels)
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)
         self.blanks = BlankStore()
-        self.holder: tuple[nn.Module, str] | None = None
+        self.weights: tuple[Place, ...] = ()
 
     def forward(self, given: Mapping[str, Tensor] | Sequence[Tensor]) -> Frame:
         tensors = self.tensors(given)
@@ -138,7 +153,7 @@ class BeginPyramid(nn.Module):
             for (name, *_), tensor in zip(self.levels, tensors, strict=True)
         )
         inputs = {name: tensor for (name, *_), tensor in zip(self.levels, tensors, strict=True)}
-        return Frame(first.shape[0], size, *self.sizes_of(size), inputs, first, self.blanks)
+        return Frame(first.shape[0], size, *self.sizes_of(size), inputs, first, self.blanks, self.weights)
 
     def tensors(self, given: Mapping[str, Tensor] | Sequence[Tensor]) -> list[Tensor]:
         """What is given, in order of the levels."""
@@ -175,7 +190,7 @@ class BeginPyramid(nn.Module):
                 f"level `{name}` has {tensor.shape[0]} images, {tensor.dtype} on {tensor.device}; "
                 f"`{self.levels[0][0]}` has {first.shape[0]}, {first.dtype} on {first.device}"
             )
-        check_against(tensor, self.holder)
+        check_against(tensor, self.weights)
 
     def check_size(self, name: str, stride: Stride, tensor: Tensor, place: int, finer: Tensor) -> None:
         """Each level has its share of the positions of the one before it, rounded up or down."""
@@ -189,11 +204,11 @@ class BeginPyramid(nn.Module):
                 )
 
 
-def check_against(images: Tensor, holder: tuple[nn.Module, str] | None) -> None:
+def check_against(images: Tensor, weights: Sequence[Place]) -> None:
     """Images must live where the weights live and have their dtype (autocast excepted)."""
-    if holder is None:
+    if not weights:
         return
-    parameter: Tensor = getattr(*holder)
+    parameter: Tensor = getattr(*weights[0])
     if images.device != parameter.device:
         raise InputError(f"images are on {images.device}, the module's weights on {parameter.device}")
     if images.dtype != parameter.dtype and not torch.is_autocast_enabled(images.device.type):

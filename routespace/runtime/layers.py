@@ -84,17 +84,31 @@ def depthwise(
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation that falls back on its running statistics where a batch has fewer than two values.
 
-    `stats` says which images count in training: "all" that reach it, or the "active" ones that its gate lets in.
+    `stats` says which images count in training: "all" that reach it, or the "active" ones that its gate lets in: those
+    of `counted` (N,), where others are normalised with them.
     """
+
+    counted: Tensor | None = None
 
     def __init__(self, features: int, eps: float, momentum: float, stats: str) -> None:
         super().__init__(features, eps, momentum)
         self.stats = stats
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and x.shape[0] * x.shape[2] * x.shape[3] < 2:
+        if not self.training:
+            return super().forward(x)
+        counts = x if self.counted is None else x[self.counted]
+        if counts.shape[0] * counts.shape[2] * counts.shape[3] < 2:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
-        return super().forward(x)
+        made = super().forward(counts)
+        return made if self.counted is None else self._with_others(x, self.counted, counts, made)
+
+    def _with_others(self, x: Tensor, counted: Tensor, counts: Tensor, made: Tensor) -> Tensor:
+        """All of `x`, normalised by the statistics of the images that count; of those it is `made`."""
+        variance, mean = torch.var_mean(counts, (0, 2, 3), correction=0, keepdim=True)
+        scale = self.weight.view(1, -1, 1, 1) * torch.rsqrt(variance + self.eps)
+        others = (x[~counted] - mean) * scale + self.bias.view(1, -1, 1, 1)
+        return torch.cat([made, others]).index_select(0, torch.argsort(~counted, stable=True).argsort())
 
 
 def batchnorm(inputs: tuple[int, ...], eps: float, momentum: float, stats: str) -> nn.Module:

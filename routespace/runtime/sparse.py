@@ -20,6 +20,7 @@ from routespace.runtime.frame import Frame
 from routespace.runtime.leaves import Atoms, GateLeaf, GateParts, RouteParts
 from routespace.runtime.merges import Merger, add_up
 from routespace.runtime.rows import Piece, Rows, assemble, blank, each, join, laid_out, presence, zeros_of
+from routespace.runtime.tree import active_norms, counting
 
 __all__ = ["Apply", "Gate", "Gather", "Merge", "Route", "Sink", "Source", "presence", "tally"]
 
@@ -66,12 +67,21 @@ class _Op(nn.Module):
         super().__init__()
         self.op, self.coupled, self.atoms = op, coupled, atoms
         self.plan = Plan(op, targets)
+        self.mixed = coupled == "all" and bool(active_norms(op))
         self.rectifies = False
         self.unit = -1
 
-    def pieces(self, frame: Frame, pieces: Sequence[Piece]) -> list[Piece]:
-        joined = self.training and self.coupled is not None
-        return [self.piece(frame, piece) for piece in (join(pieces) if joined else pieces)]
+    def pieces(self, frame: Frame, pieces: Sequence[Piece], active: frozenset[int] | None = None) -> list[Piece]:
+        """What the op makes of pieces; `active` are the images that the norms which count such ones count."""
+        if not self.training or self.coupled is None:
+            return [self.piece(frame, piece) for piece in pieces]
+        return [self.counting(frame, piece, active) for piece in join(pieces)]
+
+    def counting(self, frame: Frame, piece: Piece, active: frozenset[int] | None) -> Piece:
+        if not self.mixed or active is None:
+            return self.piece(frame, piece)
+        with counting(self.op, torch.tensor([image in active for image in piece.images], device=piece.value.device)):
+            return self.piece(frame, piece)
 
     def piece(self, frame: Frame, piece: Piece) -> Piece:
         if not piece.blank:
@@ -89,9 +99,9 @@ class _Op(nn.Module):
 class Apply(_Op):
     def forward(self, frame: Frame, x: Rows, *decisions: Decision) -> Rows:
         wanted = wanting(self.atoms, decisions)
-        if self.training and self.coupled == "all":
-            wanted = None
-        return Rows(tuple(self.pieces(frame, x.pieces if wanted is None else x.among(wanted))))
+        if wanted is None or (self.training and self.coupled == "all"):
+            return Rows(tuple(self.pieces(frame, x.pieces, wanted)))
+        return Rows(tuple(self.pieces(frame, x.among(wanted))))
 
 
 class Gather(nn.Module):
@@ -200,7 +210,7 @@ class Gate(GateLeaf):
             pieces = join(pieces)
             images = [image for piece in pieces for image in piece.images]
         logits = [self.logits(frame, piece) for piece in pieces]
-        joined = torch.cat(logits) if logits else like.new_zeros(0, len(self.routes))
+        joined = torch.cat(logits) if logits else frame.anchored(like.new_zeros(0, len(self.routes)))
         weights, opened = self.activation(joined)
         return self.decide(frame, images, joined, weights, opened, consulted=True)
 
@@ -247,7 +257,7 @@ class Route(_Op):
     def forward(self, frame: Frame, source: Rows, decision: Decision, *closed: Rows) -> Rows:
         takers = decision.takers[self.index]
         if self.training and self.coupled == "all":
-            found = Rows(tuple(self.pieces(frame, source.pieces))).among(takers)
+            found = Rows(tuple(self.pieces(frame, source.pieces, takers))).among(takers)
             pieces = [self.weighed(piece, decision) for piece in found]
         elif self.summed and not (self.training or torch.is_grad_enabled()):
             pieces = [self.light(frame, piece, decision) for piece in source.among(takers)]
@@ -303,8 +313,9 @@ class Sink(nn.Module):
     def forward(self, frame: Frame, x: Rows) -> Tensor:
         if not frame.batch:
             size = frame.values[self.name]
-            return torch.zeros(0, self.channels, *size, dtype=frame.dtype, device=frame.images.device)
-        return assemble(x, tuple(range(frame.batch)), frame, self.name, self.channels)
+            empty = torch.zeros(0, self.channels, *size, dtype=frame.dtype, device=frame.images.device)
+            return frame.anchored(empty)
+        return frame.anchored(assemble(x, tuple(range(frame.batch)), frame, self.name, self.channels))
 
 
 class Source(nn.Module):

@@ -60,10 +60,11 @@ class Gate(GateLeaf):
         made = [self.plan(piece.value, frame).expand(len(piece.images), -1, -1, -1) for piece in pieces]
         for piece in pieces:
             frame.log(self.unit, piece.images[:1] if piece.blank else piece.images)
-        logits = full
         if made:
             place = torch.tensor(images, device=full.device)
             logits = full.to(made[0].dtype).index_copy(0, place, torch.cat(made))
+        else:
+            logits = frame.anchored(full)
         weights, opened = self.activation(logits)
         return self.decide(weights, opened, reached, logits, images, consulted=True)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 
-from routespace.runtime.layers import Sizes
+from routespace.runtime.layers import BatchNorm, Sizes
 from routespace.runtime.merges import Merger
 
 
@@ -39,6 +40,24 @@ def every(op: nn.Module) -> Iterator[nn.Module]:
     lent = [part for (part,) in op.lent.values()] if isinstance(op, Tree) else []
     for part in (*op.children(), *lent):
         yield from every(part)
+
+
+def active_norms(op: nn.Module) -> list[BatchNorm]:
+    """The batch norms of an op, those lent to it included, whose statistics are those of active images."""
+    return [part for part in every(op) if isinstance(part, BatchNorm) and part.stats == "active"]
+
+
+@contextmanager
+def counting(op: nn.Module, rows: Tensor) -> Iterator[None]:
+    """Within the block, the `active_norms` of `op` count these of the images (N,) that they are given."""
+    norms = [] if bool(rows.all()) else active_norms(op)
+    for norm in norms:
+        norm.counted = rows
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.counted = None
 
 
 def weights_of(op: nn.Module) -> Iterator[nn.Parameter]:

@@ -41,6 +41,7 @@ class Parameter:
     default: Any = None
     required: bool = False
     least: float | None = None
+    most: float | None = None
     words: tuple[str, ...] = ()
     by_mode: bool = False
 

@@ -314,7 +314,7 @@ _ACTIVATIONS = (
     ActivationEntry("argmax", (), f"{_GATES}:argmax", (0.0, 1.0), closes=True, support="one", straight_through=True),
     ActivationEntry(
         "threshold",
-        (Parameter("at", "number", 0.5),),
+        (Parameter("at", "number", 0.5, least=1e-6, most=1 - 1e-6),),
         f"{_GATES}:threshold",
         (0.0, 1.0),
         closes=True,

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from routespace.testing.dice import Dice
 
-NORMS = ("batchnorm", "identity", "groupnorm(2)", "groupnorm(1)", "batchnorm(stats = active)")
+NORMS = (
+    "batchnorm",
+    "identity",
+    "groupnorm(2)",
+    "groupnorm(1)",
+    "batchnorm(stats = active)",
+    "batchnorm | relu | batchnorm(stats = active)",
+)
 CELLS = (
     "conv(1)",
     "conv(3) | norm | relu",
+    "conv(3) | batchnorm(stats = active) | relu",
     "depthwise(3) | conv(1) | norm",
     "sep_conv(3, norm)",
     "dil_conv(3, norm)",

@@ -116,7 +116,7 @@ def test_an_import_that_cannot_be_read_is_an_error(run: Run, files: Path) -> Non
     (files / "needs.route").write_text('from "nowhere.route" import a\n\nop b = a\n')
     assert run("format", "needs.route").code == 0
     ended = run("format", "needs.route", "--explicit")
-    assert ended.code == 1 and "RS151" in ended.err
+    assert ended.code == 1 and "RS151" in ended.err and "--> needs.route:1:6" in ended.err
 
 
 def test_arguments_that_are_there_are_not_repeated() -> None:

@@ -73,6 +73,12 @@ def test_a_space_that_scenes_do_not_fit_is_refused(
     assert ended.code == 1 and says in ended.err and not calls
 
 
+def test_an_output_that_is_not_of_the_size_of_the_scenes_is_refused(run: Run, calls: list[dict[str, Any]]) -> None:
+    two_grains = Path(__file__).parents[2] / "examples" / "two_grains.route"
+    ended = run("train", str(two_grains), "-o", "out", "--size", "65")
+    assert ended.code == 1 and "scenes of 65x65" in ended.err and "68x68" in ended.err and not calls
+
+
 @pytest.mark.parametrize(
     "option", [*(f"--lr={lr}" for lr in ("-1", "x", "nan", "inf")), "--steps=0", "--batch=0", "--size=2", "--size=32"]
 )

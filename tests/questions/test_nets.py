@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -191,6 +192,22 @@ def test_requirements_given_from_python_replace_those_of_the_text() -> None:
     own = Nets(rs.build(rs.loads(text, depth=4))).count()
     assert own == asked(segmentation(4), "keep[0, s4]").count()
     assert Nets(rs.build(rs.loads(text, depth=4, require="single_path"))).count() == paths(4)
+
+
+@pytest.mark.parametrize(
+    ("clause", "given", "code"),
+    [
+        ("", {"require": "foo"}, "RS201"),
+        ("", {"require": 3}, "RS303"),
+        ("require x[depth, s4] and not x[depth, s4]", {}, "RS710"),
+        ("require keep[0]", {}, "RS304"),
+    ],
+)
+def test_a_space_is_read_only_if_its_requirements_leave_a_net(clause: str, given: dict[str, Any], code: str) -> None:
+    text = (EXAMPLES / "segmentation.route").read_text().replace("  live ", f"  {clause}\n  live ", 1)
+    with pytest.raises(rs.RouteError) as error:
+        rs.loads(text, depth=4, **given)
+    assert [one.code for one in error.value.diagnostics] == [code]
 
 
 @pytest.mark.parametrize(

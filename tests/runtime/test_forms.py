@@ -214,6 +214,61 @@ def test_changed_weights_are_seen() -> None:
         assert close(forms["sparse"](x).output, other.eval()(x).output)
 
 
+@pytest.mark.parametrize("form", ["sparse", "fixed"])
+def test_steps_of_fused_optimizers_are_seen(form: str) -> None:
+    """They update every parameter at one go, without a trace in its version."""
+    space = small(depth=16)
+    net = {"net": "fcn_32s"} if form == "fixed" else {}
+    module = rs.compile(space, form=form, **net).eval()  # type: ignore[arg-type]
+    other = rs.compile(space, form=form, seed=1, **net).eval()  # type: ignore[arg-type]
+    x = images(2)
+    with torch.no_grad():
+        before = module(x).output
+        for parameter in module.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        torch.optim.AdamW(module.parameters(), lr=1e-2, fused=True).step()
+        other.load_state_dict(module.state_dict())
+        assert not close(module(x).output, before)
+        assert close(module(x).output, other(x).output)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+def test_what_inference_mode_leaves_behind_can_be_learnt_with(form: str, training: bool) -> None:
+    module = rs.compile(rs.load(rs.example("small")), form=form).eval()  # type: ignore[arg-type]
+    x = torch.randn(1, 3, 64, 64)
+    with rs.forcing(module, {"layer0.s4": {"keep": 1.0}}):
+        with torch.inference_mode():
+            module(x)
+        with torch.no_grad():
+            calm = module(x).output
+        out = module.train(training)(x)
+        (out.output.square().sum() + out.routing.cost.expected.sum()).backward()
+    assert not calm.is_inference()
+    assert any(parameter.grad is not None and parameter.grad.any() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+@pytest.mark.parametrize(("batch", "granularity"), [(0, "image"), (2, "image"), (0, "position")])
+def test_a_loss_of_what_was_skipped_has_a_backward_pass(form: str, batch: int, granularity: str) -> None:
+    body = "mean | conv(1, routes, bias)" if granularity == "image" else "conv(1, routes, bias)"
+    space = rs.loads(f"""space skipped {{
+      input image: 3
+      gate soft per {granularity} {{ body {body}; activation relu_tanh; start bias(-9) }}
+      node {{
+        x = image | conv(3, 4, stride = 4)
+        send x by soft(x) {{ a: relu | conv(1) }}
+      }}
+      output y = a
+      budget square(expected / maximum, 0.5)
+    }}""")
+    module = rs.compile(space, form=form).train()  # type: ignore[arg-type]
+    out = module(torch.zeros(batch, 3, 64, 64))
+    assert not out.output.any()
+    (out.output.sum() + rs.budget_loss(module, out, 1.0)).backward()
+    assert all(parameter.grad is None or not parameter.grad.any() for parameter in module.parameters())
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -9,6 +9,7 @@ from typing import cast
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from routespace.graph.fault import Fault
 from routespace.graph.infer import infer
 from routespace.graph.ir import Input, Output, RouteGraph
 from routespace.integrations.artifact import DESCRIPTION
@@ -66,11 +67,26 @@ def check_set(name: str, given: Dataset[Pair], graph: RouteGraph, classes: int, 
         raise ValueError(f"`{name}` gives images {tuple(image.shape)}, {wanted} is needed")
     if label.shape != image.shape[1:]:
         raise ValueError(f"`{name}` gives labels {tuple(label.shape)} for images {tuple(image.shape)}")
+    made = _output_size(graph, (image.shape[1], image.shape[2]))
+    if made != tuple(label.shape):
+        raise ValueError(
+            f"`{name}` gives labels {tuple(label.shape)}, space `{graph.name}` makes a map of {made} of them"
+        )
     beyond = _beyond(label, classes, recipe.ignore_index)
     if beyond is not None:
         raise ValueError(
             f"`{name}` has a class {beyond}: there are 0 to {classes - 1}, and {recipe.ignore_index} is ignored"
         )
+
+
+def _output_size(graph: RouteGraph, size: tuple[int, int]) -> tuple[int, int]:
+    """The size of the output for images of `size`; `ValueError` for images that do not fit."""
+    try:
+        shapes = infer(graph, size).shapes
+    except Fault as fault:
+        raise ValueError(f"images of {size} do not fit space `{graph.name}`: {fault.message}") from None
+    made = next(shapes[value.name] for value in graph.values if isinstance(value, Output))
+    return made.height, made.width
 
 
 def _beyond(label: Tensor, classes: int, ignored: int) -> int | None:
