@@ -32,6 +32,8 @@ HUNCHES = {
     "dense multiplies instead of selecting": "closed paths do not matter",
     "norm statistics swapped": _TRAIN,
     "closed images in no statistic where work is skipped": _TRAIN,
+    "active norms count whoever an op runs for": _TRAIN,
+    "a norm of all reads active images only": _TRAIN,
     "gates in batches of their own": _TRAIN,
     "a single value normalised by itself": _TRAIN,
     "joined images told in another order": _TRAIN,

@@ -125,8 +125,20 @@ STREAMS = (
     Mutant(
         "closed images in no statistic where work is skipped",
         _S,
-        '        if self.training and self.coupled == "all":\n            wanted = None\n',
-        "",
+        'if wanted is None or (self.training and self.coupled == "all"):',
+        "if wanted is None:",
+    ),
+    Mutant(
+        "active norms count whoever an op runs for",
+        "runtime/tree.py",
+        "norms = [] if bool(rows.all()) else active_norms(op)",
+        "norms = []",
+    ),
+    Mutant(
+        "a norm of all reads active images only",
+        _E,
+        'if own == "all" or value.guard is None or (own is None and',
+        "if own is not None or value.guard is None or (",
     ),
     Mutant("gates in batches of their own", _E, "coupled = coupling(value.body) is not None", "coupled = False"),
     Mutant(
@@ -155,7 +167,9 @@ STREAMS = (
         'if entry.neutral == "zero" and not entry.ordered:',
         "if not entry.ordered:",
     ),
-    Mutant("a single value normalised by itself", "runtime/layers.py", "* x.shape[3] < 2:", "* x.shape[3] < 1:"),
+    Mutant(
+        "a single value normalised by itself", "runtime/layers.py", "* counts.shape[3] < 2:", "* counts.shape[3] < 1:"
+    ),
     Mutant(
         "concat without a place for nothing",
         "space/standard.py",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import routespace as rs
+from routespace.runtime.frame import Begin
 from tests.runtime.elsewhere import CUDA, Elsewhere, Far, sent
 
 SPACES: dict[str, dict[str, Any]] = {
@@ -118,8 +119,8 @@ def test_a_tensor_left_behind_is_noticed() -> None:
     name, weight = next(iter(module.named_parameters()))
     holder = module.get_submodule(name.rpartition(".")[0])
     holder._parameters[name.rpartition(".")[2]] = nn.Parameter(weight.detach().as_subclass(Tensor))  # type: ignore[arg-type]
-    begin = next(part for part in module.modules() if hasattr(part, "holder"))
-    begin.holder = None
+    begin = next(part for part in module.modules() if isinstance(part, Begin))
+    begin.weights = ()
     with torch.no_grad(), Elsewhere(), pytest.raises(RuntimeError, match="same device"):
         module(sent(images("segmentation", 1)))
 
