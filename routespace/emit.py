@@ -1,4 +1,4 @@
-"""RouteGraph → `torch.fx.GraphModule`. The only file that imports `torch.fx`."""
+"""RouteGraph → `torch.fx.GraphModule`. The only file that writes `torch.fx` graphs."""
 
 from __future__ import annotations
 

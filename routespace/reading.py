@@ -52,6 +52,8 @@ def _checked(space: Space, findings: Findings | None) -> Space:
 
 def checked_graph(space: Space, findings: Findings | None = None) -> RouteGraph:
     """The graph of `space`, whose requirements mean something and leave a net. Raises `RouteError`."""
+    if findings is None and isinstance(space.remembered, RouteGraph):
+        return space.remembered
     graph = build(space, findings)
     if any(clause.name == "require" for clause in space.clauses):
         from routespace.questions.check import check_required

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from keyword import iskeyword
 
-from torch import nn
+from torch import fx, nn
 
 from routespace.graph.ir import RouteGraph
 
 BEGIN, REPORT = "begin", "report"
 _PLAIN = nn.Module()
+_TOP = frozenset({*dir(fx.GraphModule(_PLAIN, fx.Graph())), "self", "shape_env"})
+"""Names that a compiled module itself uses, or its code."""
 
 
 def targets_of(graph: RouteGraph) -> dict[str, str]:
@@ -23,7 +25,7 @@ def targets_of(graph: RouteGraph) -> dict[str, str]:
     taken: dict[str, str] = {}
     targets: dict[str, str] = {}
     for name in names:
-        path = [_safe(part) for part in name.split(".")] + ["value"] * (name in folders)
+        path = _path(name) + ["value"] * (name in folders)
         while taken.setdefault(".".join(path), name) != name:
             path[-1] += "_"
         targets[name] = ".".join(path)
@@ -32,7 +34,12 @@ def targets_of(graph: RouteGraph) -> dict[str, str]:
 
 def shared_target(weights: str) -> str:
     """Module path of weights that are shared under a name."""
-    return ".".join(_safe(part) for part in weights.split("."))
+    return ".".join(_path(weights))
+
+
+def _path(name: str) -> list[str]:
+    first, *rest = name.split(".")
+    return [f"{first}_" if first in _TOP else _safe(first), *map(_safe, rest)]
 
 
 def _safe(part: str) -> str:

@@ -43,7 +43,7 @@ LIBRARIES = {
         "draw",
         "cli",
     },
-    "torch.fx": {"emit", "compiler"},
+    "torch.fx": {"emit", "compiler", "targets"},
     "typer": {"cli"},
     "rich": {"cli", "integrations", "testing"},
     "lightning": {"integrations"},

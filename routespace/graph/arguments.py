@@ -88,11 +88,11 @@ def _argument(name: str, parameter: Parameter, value: Expr, env: Env, numbers: N
     if parameter.kind == "scale":
         return _stride(name, value, env, numbers)
     result = numbers.integer(value, env) if parameter.kind == "integer" else numbers.number(value, env)
-    if parameter.least is not None and result < parameter.least:
+    if parameter.least is not None and float(result) < parameter.least:
         raise Fault(
             "RS311", f"`{parameter.name}` of `{name}` is {result}; at least {parameter.least:g} is needed", value.span
         )
-    if parameter.most is not None and result > parameter.most:
+    if parameter.most is not None and float(result) > parameter.most:
         raise Fault(
             "RS311", f"`{parameter.name}` of `{name}` is {result}; at most {parameter.most:g} is possible", value.span
         )

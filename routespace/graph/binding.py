@@ -8,11 +8,12 @@ from typing import Any, TypeAlias
 
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.arithmetic import kind
-from routespace.graph.fault import Fault
+from routespace.graph.fault import Fault, head_of
+from routespace.graph.meanings import AXES, around
 from routespace.graph.numbers import Env, Numbers
 from routespace.graph.scope import Scope
 from routespace.graph.walk import children, name_of
-from routespace.space.expr import Arg, Call, Each, Expr, Items, Name, Param
+from routespace.space.expr import Arg, Call, Each, Expr, GateDecl, Items, Name, OpDecl, Param
 from routespace.space.registry import OPS
 
 
@@ -35,7 +36,31 @@ class Binding:
 
     def outer(self, env: Env) -> dict[str, Any]:
         """The names of `env` that have a value in every op."""
-        return {name: env[name] for name in (*self.scope.axes, "channels") if name in env}
+        found = self._axes(env)
+        if "channels" in env:
+            found["channels"] = env["channels"]
+        return found
+
+    def _axes(self, env: Env) -> dict[str, Any]:
+        indices = around(env)
+        return {name: indices[name] for name in self.scope.axes if name in indices}
+
+    def inside(
+        self,
+        declared: OpDecl | GateDecl,
+        args: tuple[Arg, ...],
+        env: Env,
+        span: Span | None,
+        channels: int | None = None,
+    ) -> dict[str, Any]:
+        """The names that have a value inside a declared op or gate; `channels` are those of its input, if known."""
+        inner = self.outer(env)
+        if channels is not None:
+            inner["channels"] = channels
+        bound = self._bind(declared.name, declared.params, args, env, span, head_of(declared))
+        if not self.scope.axes.keys().isdisjoint(bound):
+            inner[AXES] = self._axes(env)
+        return inner | bound
 
     def is_op(self, name: str, env: Env) -> bool:
         """Whether `name` means an op, or a list of them, where `env` holds."""
@@ -87,7 +112,7 @@ class Binding:
             raise Fault("RS310", f"`{call.name}` of no ops", call.span, help="name at least one")
         return found
 
-    def bind(
+    def _bind(
         self,
         what: str,
         params: tuple[Param, ...],
@@ -166,7 +191,7 @@ class Binding:
             if isinstance(item, Name) and isinstance(env.get(item.id), Name):
                 held.append(Given(env[item.id], ()))
             else:
-                held.append(Given(item, tuple((name, env[name]) for name in self.reads(item) if name in env)))
+                held.append(Given(item, tuple((name, env[name]) for name in (*self.reads(item), AXES) if name in env)))
         return tuple(held)
 
     def _makes_op(self, item: Expr, env: Env) -> bool:

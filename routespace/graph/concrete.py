@@ -31,6 +31,7 @@ from routespace.space.registry import ACTIVATIONS, MERGES, OPS, ByMode
 from routespace.space.shape import Shape, Stride
 
 PROBE = (192, 256)
+_KEEP_CONSTANTS = ("mean", "resize", "maxpool")
 
 
 class Concrete:
@@ -192,14 +193,15 @@ class Concrete:
         return name, tuple(filled.items())
 
     def _start(self, declared: Clause, body: Op, name: str, args: tuple[tuple[str, Any], ...], env: Env) -> float:
-        last = self._last_conv(body)
-        if last is None or not dict(last.args)["bias"]:
+        last = self._last(body)
+        if last is None or last.entry != "conv" or not dict(last.args)["bias"]:
+            what = "this one has no bias" if last is not None and last.entry == "conv" else "this stands last"
             raise Fault(
                 "RS319",
                 "a start needs a last conv with a bias to set",
                 declared.span,
                 help="write `conv(1, routes, bias)`",
-                others=[(last.span, "this one has no bias")] if last is not None else (),
+                others=[(last.span, what)] if last is not None else (),
             )
         value = declared.value
         if isinstance(value, Call) and len(value.args) == 1 and value.name in ("bias", "value"):
@@ -222,9 +224,10 @@ class Concrete:
                 raise unsolved from None
         raise Fault("RS319", "a start is `bias(b)` or `value(a)`", declared.span)
 
-    def _last_conv(self, body: Op) -> Leaf | None:
+    def _last(self, body: Op) -> Leaf | None:
+        """The last op of a gate's body that changes constant maps."""
         if id(body) not in self.lasts:
-            last = next((leaf for leaf in reversed(_leaves(body)) if leaf.entry == "conv"), None)
+            last = next((leaf for leaf in reversed(_leaves(body)) if leaf.entry not in _KEEP_CONSTANTS), None)
             self.lasts[id(body)] = (body, last)
         return self.lasts[id(body)][1]
 

@@ -85,6 +85,8 @@ class PlaceBuilder(Reader):
         if ref != name:
             ref = self.entering(ref, name, part.span)
         if ref != name:
+            if name in self.streams.drafts:
+                raise self.taken(name, part.span)
             self.streams.aliases[name] = ref
             self.streams.renames[name] = part
 
@@ -94,19 +96,24 @@ class PlaceBuilder(Reader):
         return f"{hint}.{self.count[hint]}"
 
     def add(self, draft: Draft) -> str:
-        if draft.name in self.streams.drafts:
-            first = self.streams.drafts[draft.name]
-            help = "the branch of a choice is called by its equation and its own name, with `_` between them"
-            raise Fault(
-                "RS204",
-                f"`{draft.name}` is defined twice",
-                draft.span,
-                others=[(first.span, "first here")],
-                help=help if "route" in (first.kind, draft.kind) else None,
-            )
+        if draft.name in self.streams.drafts or draft.name in self.streams.renames:
+            raise self.taken(draft.name, draft.span, draft.kind)
         draft.part = self.part
         self.streams.drafts[draft.name] = draft
         return draft.name
+
+    def taken(self, name: str, span: Span | None, kind: str = "") -> Fault:
+        """What to say of a second value called `name`."""
+        draft = self.streams.drafts.get(name)
+        kinds = (kind, draft.kind if draft is not None else "")
+        help = "the branch of a choice is called by its equation and its own name, with `_` between them"
+        return Fault(
+            "RS204",
+            f"`{name}` is defined twice",
+            span,
+            others=[(draft.span if draft is not None else self.streams.renames[name].span, "first here")],
+            help=help if "route" in kinds else None,
+        )
 
     def stream(self, expr: Expr, name: str, env: dict[str, Any]) -> Ref:
         """The value that a stream expression makes; a new one is called `name`."""

@@ -122,9 +122,8 @@ class Gated:
 
     def _declared(self, source: str, called: str, expr: Name | Call, name: str, env: dict[str, Any]) -> Ref:
         declared = self.scope.ops[called]
-        binding = self.builder.streams.binding
         args = expr.args if isinstance(expr, Call) else ()
-        inner = binding.outer(env) | binding.bind(called, declared.params, args, env, expr.span, head_of(declared))
+        inner = self.builder.streams.binding.inside(declared, args, env, expr.span)
         if len(self.way) >= DEEPEST:
             raise too_deep(self.way, expr.span)
         self.way.append(called)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.draft import Draft
-from routespace.graph.fault import Fault, Skipped, head_of
+from routespace.graph.fault import Fault, Skipped
 from routespace.graph.walk import name_of
 from routespace.space.expr import Arg, Call, Choice, Equation, Expr, GateDecl, Name, Number
 from routespace.space.registry import ACTIVATIONS
@@ -106,9 +106,7 @@ class Gates:
         if template.granularity not in ("image", "position"):
             message = f"gates per {template.granularity} are not supported yet"
             raise Fault("RS602", message, template.span, help="write `per image` or `per position`")
-        binding = self.builder.streams.binding
-        bound = binding.bind(template.name, template.params, args, env, span, head_of(template))
-        inner = {**binding.outer(env), **bound}
+        inner = self.builder.streams.binding.inside(template, args, env, span)
         return self.builder.add(Draft("gate", name, self.builder.node, [source], inner, span, template=template))
 
     def _below(self, expr: Expr, template: GateDecl | None, routes: int, env: dict[str, Any]) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from routespace.graph.demands import demands, is_opaque, runs_whole
+from routespace.graph.fault import Fault
 from routespace.graph.infer import Inferred, Sizes, image_size, infer
 from routespace.graph.ir import Apply, Gate, Input, Merge, Output, Route, RouteGraph, Value, is_per_position
 from routespace.graph.passes.guard import guard
@@ -57,7 +58,8 @@ class Price:
 def ledger(graph: RouteGraph, size: Sizes) -> tuple[Row, ...]:
     """Rows of every working value of `graph` (guarded) for one image of `size`, in graph order."""
     graph = guard(graph)
-    true, padded = infer(graph, size), infer(graph, size, padded=True)
+    true = infer(graph, size)
+    padded = _padded(graph, size) or true
     squared = _squared(graph, size)
     whole = guard(graph.sizing) if graph.sizing is not None else graph  # a net is told apart as in its space
     entries = _entry_nodes(whole)
@@ -158,6 +160,14 @@ def _part(graph: RouteGraph, value: Value) -> str | None:
         case Route():
             return "route"
     return None
+
+
+def _padded(graph: RouteGraph, size: Sizes) -> Inferred | None:
+    """Sizes as if every window were padded; None where streams would not fit each other then."""
+    try:
+        return infer(graph, size, padded=True)
+    except Fault:
+        return None
 
 
 def _squared(graph: RouteGraph, size: Sizes) -> Inferred:

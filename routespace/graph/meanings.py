@@ -17,6 +17,15 @@ Env: TypeAlias = Mapping[str, Any]
 Value: TypeAlias = Any
 Closure: TypeAlias = Callable[[Env], Value]
 
+AXES = ""
+"""Among the names of an op: the indices of the axes around it, where its parameters hide some."""
+
+
+def around(env: Env) -> Env:
+    """Where the axes have the values that they have around an op."""
+    found: Env = env.get(AXES, env)
+    return found
+
 
 class Meanings:
     """Parameters, attributes, indices of axes and `let`s of one space. Each is computed from declarations alone, never
@@ -47,7 +56,7 @@ class Meanings:
             axis, value = scope.attributes[name]
 
             def attribute(env: Env) -> Value:
-                at = env.get(axis.name)
+                at = around(env).get(axis.name)
                 if at is None:
                     raise Fault(
                         "RS202",
@@ -55,6 +64,8 @@ class Meanings:
                         span,
                         help=f"write `{name}[…]`",
                     )
+                if axis.name in scope.axes:
+                    scope.axes[axis.name].check(at, span)
                 return define((name, (at,)), value, {axis.name: at}, span)
 
             return attribute

@@ -11,6 +11,7 @@ from routespace.graph.arguments import fill
 from routespace.graph.binding import Binding, Term
 from routespace.graph.fault import Fault, Faults, head_of
 from routespace.graph.ir import Beside, Chain, Leaf, Op
+from routespace.graph.meanings import AXES, around
 from routespace.graph.numbers import Env, Numbers
 from routespace.graph.scope import Scope
 from routespace.space.expr import (
@@ -65,7 +66,11 @@ class Resolver:
         Expressions that read alike, wherever they stand, are resolved once.
         """
         number, reads = self.meaning(expr)
+        key: tuple[Any, ...]
         key = (number, shape, tuple([env[name] for name in reads if name in env]))
+        if AXES in env:
+            indices = around(env)
+            key = (*key, tuple([indices[name] for name in reads if name in indices]))
         known = self._known.get(key)
         if known is None:
             if key in self._failed:
@@ -201,9 +206,7 @@ class Resolver:
             notes = [" → ".join(f"`{one}`" for one in circle)] if 2 < len(circle) <= 9 else []
             others = [(head_of(declared), f"`{name}` is made here")]
             raise Fault("RS306", f"op `{name}` is defined by itself", span, "needed here", others=others, notes=notes)
-        inner = self.binding.outer(env)
-        inner["channels"] = shape.channels
-        inner.update(self.binding.bind(name, declared.params, args, env, span, head_of(declared)))
+        inner = self.binding.inside(declared, args, env, span, shape.channels)
         self._opening.append(name)
         try:
             return self._op(declared.value, inner, shape)

@@ -80,7 +80,7 @@ def _init(clause: Clause, numbers: Numbers) -> tuple[str, tuple[tuple[str, Any],
         if given == Name("fan_in"):
             return "kaiming", ()
     shown = value.id if isinstance(value, Name) else ""
-    help = did_you_mean(shown, INITS)
+    help = "write `normal(0.01)`" if shown == "normal" else did_you_mean(shown, INITS)
     raise Fault("RS603", "`init` is `kaiming` or `normal(std)`", value.span or clause.span, help=help)
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import torch
 from torch import Tensor, nn
 
 from routespace.compiler import graph_of
 from routespace.graph.build import build
 from routespace.graph.ir import Apply, Beside, Chain, Gate, Input, Leaf, Op, Route, RouteGraph
 from routespace.integrations.official_head import dynamic_head_names, load_dynamic_head
-from routespace.runtime.weights import check_mapping, load_strictly
+from routespace.runtime.weights import check_mapping, load_strictly, unfit
 from routespace.targets import targets_of
 
 __all__ = ["dynamic_head_names", "load_dynamic_head", "load_segmentation", "segmentation_names"]
@@ -63,10 +64,15 @@ def _whole(graph: RouteGraph) -> RouteGraph:
 
 def _ungated(graph: RouteGraph, state_dict: Mapping[str, Tensor]) -> Iterator[str]:
     """The entries that stand for a gate in a network without: a weight of 1 for each route."""
+    routes = {gate.node: len(gate.routes) for gate in graph.gates}
     for node in graph.nodes:
         name = f"{_cell(node.index)}.gate_weights_beta"
-        weights = state_dict.get(name)
-        if isinstance(weights, Tensor) and bool((weights == 1).all()):
+        ones = torch.ones(1, routes.get(node.name, 0), 1, 1)
+        if (
+            name in state_dict
+            and unfit(state_dict[name], ones) is None
+            and torch.equal(state_dict[name].to(ones), ones)
+        ):
             yield name
 
 

@@ -92,7 +92,7 @@ class _Collector:
                 case NetDecl() if self.declare(item.name, item.span):
                     library.nets[item.name] = item
         home = dict(library.ops)
-        library.homes.update((id(op), home) for op in file.items if isinstance(op, (OpDecl, GateDecl)))
+        library.homes.update((id(one), home) for one in file.items if isinstance(one, (SpaceDecl, OpDecl, GateDecl)))
         for inner in along:
             library.homes.update(inner.homes)
             library.missing |= inner.missing

@@ -8,7 +8,20 @@ from collections.abc import Iterator
 from routespace.diagnostics import Findings, Span
 from routespace.language.imports import Beside, Library
 from routespace.language.prelude import prelude_ops
-from routespace.space.expr import Call, Clause, Edge, GateDecl, Name, NetDecl, NetPart, OpDecl, Row, Walk, Without
+from routespace.space.expr import (
+    Call,
+    Clause,
+    Edge,
+    GateDecl,
+    Name,
+    NetDecl,
+    NetPart,
+    OpDecl,
+    Row,
+    SpaceDecl,
+    Walk,
+    Without,
+)
 from routespace.space.model import Space
 from routespace.space.names import check_legal, read_space
 from routespace.space.names.check import Checker
@@ -114,32 +127,52 @@ def _route(name: str, span: Span | None, net: NetDecl, checker: Checker) -> None
 
 
 def _captured(checker: Checker, library: Library) -> None:
-    """Report ops from beside the space whose names mean another op here than where they were written."""
+    """Report ops from beside the space, and a space from another file, whose names mean another op here than where they
+    were written."""
     table = checker.table
     for one in list(table.named.values()):
         declared = one.declaration
-        if one.is_own or not one.is_used or not isinstance(declared, (OpDecl, GateDecl)):
-            continue
-        home = library.homes.get(id(declared), {})
-        local = {parameter.name for parameter in declared.params}
-        for name, span in _names_in(declared):
-            meant: object = home.get(name) or prelude_ops().get(name) or OPS.get(name)
-            here = table.named.get(name)
-            if name in local or meant is None or here is None or here.declaration in (meant, None):
-                continue
-            is_ours = id(declared) in library.homes
-            help = f", or make `{name}` a parameter of `{one.name}`" if is_ours else ""
-            checker.findings.add(
-                "RS216",
-                f"`{one.name}` uses another `{name}` than this space would give it",
-                at_name(checker.findings, here.span, name),
-                "it would use this one",
-                others=[(at_name(checker.findings, span, name), f"it was written for {_origin(name, meant)}")],
-                help=f"give this `{name}` a name of its own{help}",
-            )
+        if not one.is_own and one.is_used and isinstance(declared, (OpDecl, GateDecl)):
+            for name, here, span, meant in _others(declared, checker, library):
+                is_ours = id(declared) in library.homes
+                help = f", or make `{name}` a parameter of `{one.name}`" if is_ours else ""
+                message = f"`{one.name}` uses another `{name}` than this space would give it"
+                _tell_captured(checker, message, name, here, span, meant, help)
+    space = checker.table.space.declaration
+    if all(space is not one for one in library.own):
+        for name, here, span, meant in _others(space, checker, library):
+            if not here.is_own:
+                message = f"space `{space.name}` uses another `{name}` than this file would give it"
+                _tell_captured(checker, message, name, here, span, meant)
 
 
-def _names_in(declared: Beside) -> Iterator[tuple[str, Span | None]]:
+def _others(
+    declared: Beside | SpaceDecl, checker: Checker, library: Library
+) -> Iterator[tuple[str, Named, Span | None, object]]:
+    """Names in `declared` that mean something else here, each once: what here, where they stand, what was meant."""
+    home = library.homes.get(id(declared), {})
+    local = {parameter.name for parameter in declared.params}
+    for name, span in dict(reversed(list(_names_in(declared)))).items():
+        meant: object = home.get(name) or prelude_ops().get(name) or OPS.get(name)
+        here = checker.table.named.get(name)
+        if name not in local and meant is not None and here is not None and here.declaration not in (meant, None):
+            yield name, here, span, meant
+
+
+def _tell_captured(
+    checker: Checker, message: str, name: str, here: Named, span: Span | None, meant: object, help: str = ""
+) -> None:
+    checker.findings.add(
+        "RS216",
+        message,
+        at_name(checker.findings, here.span, name),
+        "it would use this one",
+        others=[(at_name(checker.findings, span, name), f"it was written for {_origin(name, meant)}")],
+        help=f"give this `{name}` a name of its own{help}",
+    )
+
+
+def _names_in(declared: Beside | SpaceDecl) -> Iterator[tuple[str, Span | None]]:
     for part in parts_of(declared):
         if isinstance(part, Name):
             yield part.id, part.span

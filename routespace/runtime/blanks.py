@@ -36,7 +36,9 @@ class BlankStore:
         """What `plan` makes of `x`, and whether it had to be made."""
         if plan.detailed:
             return make(), True
-        key = (id(plan), id(x), plan.refresh())
+        kind = x.device.type
+        reduced = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+        key = (id(plan), id(x), plan.refresh(), reduced)
         found = self.lookup(key)
         return (found, False) if found is not None else (self.keep(key, _apart(make), x), True)
 

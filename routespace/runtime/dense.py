@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from routespace.runtime.activations import margin
 from routespace.runtime.frame import Frame
+from routespace.runtime.layers import counting
 from routespace.runtime.leaves import Atoms, GateLeaf, RouteParts
 from routespace.runtime.merges import Merger
-from routespace.runtime.tree import active_norms, counting, run
+from routespace.runtime.tree import active_norms, run
 
 tally = "all"
 """How executed work is told: everything runs for every image."""
@@ -109,7 +110,7 @@ class _Op(nn.Module):
     def counting(self, frame: Frame, x: Tensor, active: Tensor | None) -> Tensor:
         if not self.mixed or active is None:
             return run(self.op, x, frame.sizes, self.targets)
-        with counting(self.op, active):
+        with counting(active):
             return run(self.op, x, frame.sizes, self.targets)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import TypeAlias
 
 import torch
@@ -70,7 +71,7 @@ class Frame:
         a loss of it has a backward pass, whatever was skipped."""
         if value.requires_grad or not torch.is_grad_enabled():
             return value
-        sources = (*self.inputs.values(), *(getattr(*place) for place in self.weights))
+        sources = chain(self.inputs.values(), (getattr(*place) for place in self.weights))
         source = next((one for one in sources if one.requires_grad), None)
         return value if source is None else value + source.flatten()[:0].sum().to(value)
 

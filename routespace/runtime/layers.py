@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -81,14 +83,25 @@ def depthwise(
     return conv(inputs, kernel, None, stride, pad, dilation, inputs[0], bias)
 
 
+_COUNTED: ContextVar[Tensor | None] = ContextVar("counted", default=None)
+
+
+@contextmanager
+def counting(rows: Tensor) -> Iterator[None]:
+    """Within the block, batch norms whose statistics are those of active images count these (N,) of what they get."""
+    token = _COUNTED.set(None if bool(rows.all()) else rows)
+    try:
+        yield
+    finally:
+        _COUNTED.reset(token)
+
+
 class BatchNorm(nn.BatchNorm2d):
     """Batch normalisation that falls back on its running statistics where a batch has fewer than two values.
 
-    `stats` says which images count in training: "all" that reach it, or the "active" ones that its gate lets in: those
-    of `counted` (N,), where others are normalised with them.
+    `stats` says which images count in training: "all" that reach it, or the "active" ones that its gate lets in, which
+    are those of `counting` where others are normalised with them.
     """
-
-    counted: Tensor | None = None
 
     def __init__(self, features: int, eps: float, momentum: float, stats: str) -> None:
         super().__init__(features, eps, momentum)
@@ -97,18 +110,23 @@ class BatchNorm(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
-        counts = x if self.counted is None else x[self.counted]
+        counted = _COUNTED.get() if self.stats == "active" else None
+        counts = x if counted is None else x[counted]
         if counts.shape[0] * counts.shape[2] * counts.shape[3] < 2:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         made = super().forward(counts)
-        return made if self.counted is None else self._with_others(x, self.counted, counts, made)
+        return made if counted is None else self._with_others(x, counted, counts, made)
 
     def _with_others(self, x: Tensor, counted: Tensor, counts: Tensor, made: Tensor) -> Tensor:
         """All of `x`, normalised by the statistics of the images that count; of those it is `made`."""
-        variance, mean = torch.var_mean(counts, (0, 2, 3), correction=0, keepdim=True)
+        wide = torch.promote_types(x.dtype, torch.float32)
+        variance, mean = torch.var_mean(counts.to(wide), (0, 2, 3), correction=0, keepdim=True)
         scale = self.weight.view(1, -1, 1, 1) * torch.rsqrt(variance + self.eps)
-        others = (x[~counted] - mean) * scale + self.bias.view(1, -1, 1, 1)
-        return torch.cat([made, others]).index_select(0, torch.argsort(~counted, stable=True).argsort())
+        others = ((x[~counted] - mean) * scale + self.bias.view(1, -1, 1, 1)).to(made.dtype)
+        whole = torch.zeros_like(x, dtype=made.dtype)
+        for images, values in ((counted, made), (~counted, others)):
+            whole = whole.index_copy(0, images.nonzero().squeeze(1), values)
+        return whole
 
 
 def batchnorm(inputs: tuple[int, ...], eps: float, momentum: float, stats: str) -> nn.Module:

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from routespace.runtime.dense import distance
 from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
+from routespace.runtime.layers import counting
 from routespace.runtime.leaves import Atoms, GateLeaf, GateParts, RouteParts
 from routespace.runtime.merges import Merger, add_up
 from routespace.runtime.rows import Piece, Rows, assemble, blank, each, join, laid_out, presence, zeros_of
-from routespace.runtime.tree import active_norms, counting
+from routespace.runtime.tree import active_norms
 
 __all__ = ["Apply", "Gate", "Gather", "Merge", "Route", "Sink", "Source", "presence", "tally"]
 
@@ -80,7 +81,7 @@ class _Op(nn.Module):
     def counting(self, frame: Frame, piece: Piece, active: frozenset[int] | None) -> Piece:
         if not self.mixed or active is None:
             return self.piece(frame, piece)
-        with counting(self.op, torch.tensor([image in active for image in piece.images], device=piece.value.device)):
+        with counting(torch.tensor([image in active for image in piece.images], device=piece.value.device)):
             return self.piece(frame, piece)
 
     def piece(self, frame: Frame, piece: Piece) -> Piece:
@@ -257,7 +258,8 @@ class Route(_Op):
     def forward(self, frame: Frame, source: Rows, decision: Decision, *closed: Rows) -> Rows:
         takers = decision.takers[self.index]
         if self.training and self.coupled == "all":
-            found = Rows(tuple(self.pieces(frame, source.pieces, takers))).among(takers)
+            reached = decision.running | decision.closed
+            found = Rows(tuple(self.pieces(frame, source.among(reached), takers))).among(takers)
             pieces = [self.weighed(piece, decision) for piece in found]
         elif self.summed and not (self.training or torch.is_grad_enabled()):
             pieces = [self.light(frame, piece, decision) for piece in source.among(takers)]

@@ -16,12 +16,12 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 @cache
 def mark_steps() -> None:
-    """From now on, let every step of an optimizer count the versions of its parameters on."""
+    """From now on, let every step of an optimizer count the versions of the parameters on that it moves."""
     register_optimizer_step_post_hook(_mark)
 
 
 def _mark(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            if not parameter.is_inference():
+            if parameter.grad is not None and not parameter.is_inference():
                 increment_version(parameter)

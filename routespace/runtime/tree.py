@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -45,19 +44,6 @@ def every(op: nn.Module) -> Iterator[nn.Module]:
 def active_norms(op: nn.Module) -> list[BatchNorm]:
     """The batch norms of an op, those lent to it included, whose statistics are those of active images."""
     return [part for part in every(op) if isinstance(part, BatchNorm) and part.stats == "active"]
-
-
-@contextmanager
-def counting(op: nn.Module, rows: Tensor) -> Iterator[None]:
-    """Within the block, the `active_norms` of `op` count these of the images (N,) that they are given."""
-    norms = [] if bool(rows.all()) else active_norms(op)
-    for norm in norms:
-        norm.counted = rows
-    try:
-        yield
-    finally:
-        for norm in norms:
-            norm.counted = None
 
 
 def weights_of(op: nn.Module) -> Iterator[nn.Parameter]:

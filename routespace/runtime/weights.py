@@ -25,8 +25,8 @@ def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], names: Mappi
     own = {called.get(name, name): tensor for name, tensor in module.state_dict().items()}
     missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
     extra = [name for name in weights if name not in own]
-    unfit = {name: _unfit(weights[name], tensor) for name, tensor in own.items() if name in weights}
-    misshapen = [f"{name}: {why}" for name, why in unfit.items() if why]
+    wrong = {name: unfit(weights[name], tensor) for name, tensor in own.items() if name in weights}
+    misshapen = [f"{name}: {why}" for name, why in wrong.items() if why]
     if missing or extra or misshapen:
         raise WeightsError(_message(missing, extra, misshapen, _hint(weights)), missing, extra, misshapen)
     staged = {name: _staged(weights[name], tensor) for name, tensor in own.items() if name in weights}
@@ -48,7 +48,7 @@ def _kind_of(value: object) -> str:
     return "None" if value is None else f"a {type(value).__name__}"
 
 
-def _unfit(given: object, own: Tensor) -> str | None:
+def unfit(given: object, own: Tensor) -> str | None:
     """Why an entry cannot be copied to its place, None where it can."""
     needed = f"{_described(own)} is needed"
     if not isinstance(given, Tensor):

@@ -134,6 +134,7 @@ class _Grid:
             "axis layer = 0..depth",
             f"axis scale = {', '.join(self.labels)} with stride = {self.base} * 2^scale, wide = {wide}",
             f"op norm  = {dice.pick(NORMS)}",
+            f"op sent  = {dice.pick(NORMS)}",
             f"op cell  = {dice.pick(CELLS)}",
             f"op other = {dice.pick(CELLS)}",
             f"op stem  = {stem}{dice.pick(('', ' | norm', ' | norm | relu'))}",
@@ -170,18 +171,18 @@ class _Grid:
     def _send(self, gate_reads: str) -> str:
         dice = self.dice
         less, more = ("channels / 2", "2 * channels") if self.doubles else ("channels", "channels")
-        branches = [f"keep: {dice.pick(('relu', 'identity', 'conv(1) | norm | relu'))}"]
+        branches = [f"keep: {dice.pick(('relu', 'identity', 'conv(1) | sent | relu'))}"]
         if self._hits(1, 1):
             up = (
-                f"relu | conv(1, {less}) | norm | relu | resize(to = scale - 1)",
+                f"relu | conv(1, {less}) | sent | relu | resize(to = scale - 1)",
                 f"resize(to = scale - 1, corners) | conv(1, {less})",
-                f"conv(3, {less}) | norm | resize(to = scale - 1)",
+                f"conv(3, {less}) | sent | resize(to = scale - 1)",
             )
             branches.append(f"up:   {dice.pick(up)}")
         if self._hits(1, -1):
             down = (
-                f"relu | conv(1, {more}, stride = 2) | norm | relu",
-                f"conv(3, {more}, stride = 2) | norm",
+                f"relu | conv(1, {more}, stride = 2) | sent | relu",
+                f"conv(3, {more}, stride = 2) | sent",
                 f"maxpool(3, stride = 2) | conv(1, {more})",
             )
             branches.append(f"down: {dice.pick(down)}")

@@ -130,9 +130,9 @@ STREAMS = (
     ),
     Mutant(
         "active norms count whoever an op runs for",
-        "runtime/tree.py",
-        "norms = [] if bool(rows.all()) else active_norms(op)",
-        "norms = []",
+        "runtime/layers.py",
+        'counted = _COUNTED.get() if self.stats == "active" else None',
+        "counted = None",
     ),
     Mutant(
         "a norm of all reads active images only",

@@ -232,6 +232,30 @@ def test_steps_of_fused_optimizers_are_seen(form: str) -> None:
         assert close(module(x).output, other(x).output)
 
 
+def test_steps_leave_parameters_alone_that_they_do_not_move() -> None:
+    rs.compile(small())
+    trunk, first, second = (nn.Linear(3, 3) for _ in range(3))
+    optimizer = torch.optim.AdamW([*first.parameters(), *second.parameters()])
+    x = trunk(torch.ones(1, 3))
+    one, other = first(x).sum(), second(x).sum()
+    one.backward(retain_graph=True)
+    optimizer.step()
+    optimizer.zero_grad()
+    other.backward()
+    assert second.weight.grad is not None
+
+
+def test_what_is_kept_under_autocast_is_for_autocast() -> None:
+    module = rs.compile(rs.load(rs.example("small")), form="sparse").eval()
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad(), rs.forcing(module, {"layer0.s4": {"keep": 1.0}}):
+        before = module(x).output
+        module.begin.blanks.entries.clear()
+        with torch.autocast("cpu", torch.bfloat16):
+            module(x)
+        assert torch.equal(module(x).output, before)
+
+
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("form", ["dense", "sparse"])
 def test_what_inference_mode_leaves_behind_can_be_learnt_with(form: str, training: bool) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import routespace as rs
+from routespace.runtime.layers import BatchNorm, counting
 from routespace.testing.oracle import Oracle
 
 HIDDEN = (
@@ -64,3 +65,43 @@ def test_each_norm_counts_the_images_that_it_says(hidden: str, sent: str, form: 
                 torch.testing.assert_close(given, parameter.grad, rtol=1e-6, atol=1e-8)
             else:
                 assert all(one is None or not one.any() for one in (given, parameter.grad)), name
+
+
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+@pytest.mark.parametrize("stats", ["all", "active"])
+def test_images_whose_gate_is_not_asked_do_not_count(stats: str, form: str) -> None:
+    space = rs.loads(f"""space nested {{
+      input image: 3
+      gate soft  per image {{ body mean | conv(1, routes, bias); activation relu_tanh }}
+      gate other per image {{ body mean | conv(1, routes, bias); activation relu_tanh }}
+      node {{
+        x = image | conv(3, 4, stride = 32)
+        send x by other(x) {{ b: conv(1) | batchnorm(stats = {stats}) }}
+        k = x + b
+        send k by soft(x) {{ a: relu }}
+      }}
+      output y = a
+    }}""")
+    images = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(3)).double()
+    forced = {"node": {"a": torch.tensor([1.0, 1.0, 0.0, 0.0]), "b": torch.tensor([1.0, 0.5, 1.0, 1.0])}}
+    module = rs.compile(space, form=form).double().train()  # type: ignore[arg-type]
+    state = {name.replace(".value.", "."): tensor for name, tensor in module.state_dict().items()}
+    wanted = Oracle(rs.build(space), state, "training").run(images, forced)
+    with rs.forcing(module, forced):
+        torch.testing.assert_close(module(images).output, wanted.outputs["y"])
+    for name, tensor in state.items():
+        torch.testing.assert_close(tensor, wanted.state[name], msg=name)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_norms_that_count_some_images_keep_their_precision(dtype: torch.dtype) -> None:
+    norm = BatchNorm(3, 1e-5, 0.1, "active").train()
+    x = 1000 * torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    x = x.to(dtype)
+    rows = torch.tensor([True, False, True, False])
+    with counting(rows):
+        made = norm.to(dtype)(x)
+    assert made.dtype == dtype
+    values = x[rows].double()
+    mean, deviation = values.mean((0, 2, 3), keepdim=True), values.std((0, 2, 3), correction=0, keepdim=True)
+    torch.testing.assert_close(made.double(), (x.double() - mean) / deviation, rtol=0.02, atol=0.02)

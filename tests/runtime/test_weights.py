@@ -109,15 +109,20 @@ def test_a_network_without_gates_has_weights_of_1_for_them() -> None:
     space = rs.load(rs.example("segmentation"), depth=2, width=8)
     routes = {gate.node: gate.routes for gate in rs.build(space).gates}
     weights = {name: tensor for name, tensor in segmentation()[1].items() if "gate_conv_beta" not in name}
-    cells = {name.partition(".cell_ops")[0] for name in weights if ".cell_ops" in name}
-    assert len(cells) == len(routes)
-    ones = {f"{cell}.gate_weights_beta": torch.ones(1, 2, 1, 1) for cell in cells}
+    biases = {name: tensor for name, tensor in segmentation()[1].items() if name.endswith("gate_conv_beta.2.bias")}
+    assert len(biases) == len(routes)
+    ones = {
+        name.replace("gate_conv_beta.2.bias", "gate_weights_beta"): torch.ones(1, len(bias), 1, 1)
+        for name, bias in biases.items()
+    }
     module = rs.compile(space, form="fixed", net={node: dict.fromkeys(names, 1.0) for node, names in routes.items()})
     load_segmentation(module, {**weights, **ones})
     names = dict(segmentation_names(rs.graph_of(module), weights))
     assert all(torch.equal(tensor, weights[names[name]]) for name, tensor in module.state_dict().items())
     halves = {name: tensor / 2 for name, tensor in ones.items()}
-    for target, given in ((module, halves), (rs.compile(space), ones)):
+    flat = {name: tensor.flatten() for name, tensor in ones.items()}
+    away = {name: tensor.to("meta") for name, tensor in ones.items()}
+    for target, given in ((module, halves), (module, flat), (module, away), (rs.compile(space), ones)):
         with pytest.raises(rs.WeightsError) as caught:
             load_segmentation(target, {**weights, **given})
         assert set(caught.value.extra) == set(ones)

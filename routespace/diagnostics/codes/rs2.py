@@ -121,7 +121,8 @@ ENTRIES = (
         "op that would change its meaning",
         "An op from beside the space (of its file, of an import, or of the prelude) names another op, and the space\n"
         "gives that name to something else. The op would silently become another one. Rename one of the two, or\n"
-        "make the name a parameter of the op: `op block(norm = batchnorm) = ...`.",
+        "make the name a parameter of the op: `op block(norm = batchnorm) = ...`. The same holds of a space from\n"
+        "another file, beside an op or a gate with the name of one that it was written for.",
         space_of("  op sep_conv(k) = conv(k) | relu\n  output y = image | sep_conv_3x3 | sep_conv(3)\n"),
     ),
 )
