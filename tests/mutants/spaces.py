@@ -57,4 +57,15 @@ PLAIN = (
   output y = left[2] + middle[2] + right[2]
   live always
 }""",
+    """space counting {
+  input image: 3
+  axis layer = 0..2
+  gate soft per image { body mean | conv(1, routes, bias); activation relu_tanh }
+  node at layer {
+    x = image | conv(3, 4, stride = 2) if layer == 0 else keep[layer - 1] + side[layer - 1]
+    h = x | conv(3) | batchnorm(stats = active)
+    send h by soft(x) { keep: conv(1) | batchnorm; side: relu } closed keep = x
+  }
+  output y = keep[2] + side[2]
+}""",
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -42,7 +44,10 @@ class StepData(LightningDataModule):
         return StepLoader(_Keyed(self.train_set, self.recipe.seed), order, self.workers)
 
     def val_dataloader(self) -> DataLoader[Pair]:
-        return DataLoader(self.val_set, self.recipe.batch_size, num_workers=self.workers, generator=torch.Generator())
+        return DataLoader(
+            self.val_set, self.recipe.batch_size, num_workers=self.workers, generator=torch.Generator(),
+            worker_init_fn=begin_worker,
+        )  # fmt: skip
 
 
 class StepOrder:
@@ -80,7 +85,7 @@ class StepLoader(DataLoader[Pair]):
     def __init__(self, dataset: _Keyed, order: StepOrder, workers: int = 0) -> None:
         super().__init__(
             cast("Dataset[Pair]", dataset), batch_sampler=cast(Any, order), num_workers=workers,
-            generator=torch.Generator(),
+            generator=torch.Generator(), worker_init_fn=begin_worker,
         )  # fmt: skip
         self.order = order
         self.taken = 0
@@ -97,6 +102,17 @@ class StepLoader(DataLoader[Pair]):
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.order.start = state["taken"]
+
+
+def begin_worker(number: int) -> None:
+    """Let a process that loads data pass over in silence that who asked it for some has gone."""
+    tell = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not isinstance(error, (EOFError, ConnectionError)):
+            tell(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 class _Keyed(Dataset[Pair]):
