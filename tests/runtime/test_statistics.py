@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import routespace as rs
+from routespace.compiler import Form
 from routespace.runtime.layers import BatchNorm, counting
 from routespace.testing.oracle import Oracle
 
@@ -44,19 +45,19 @@ def written(hidden: str, sent: str) -> str:
 
 @pytest.mark.parametrize("form", ["dense", "sparse"])
 @pytest.mark.parametrize(("hidden", "sent"), list(product(HIDDEN, SENT)))
-def test_each_norm_counts_the_images_that_it_says(hidden: str, sent: str, form: str) -> None:
+def test_each_norm_counts_the_images_that_it_says(hidden: str, sent: str, form: Form) -> None:
     space = rs.loads(written(hidden, sent))
     images = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(3))
     for first, second in product(OPEN, OPEN):
         forced = {"node": {"a": first, "b": second}}
-        module = rs.compile(space, form=form).double().train()  # type: ignore[arg-type]
+        module = rs.compile(space, form=form).double().train()
         oracle = Oracle(rs.build(space), module.state_dict(), "training")
         with rs.forcing(module, forced):
             output = module(images.double()).output
         wanted = oracle.run(images, forced)
         torch.testing.assert_close(output, wanted.outputs["y"])
         for name, tensor in module.state_dict().items():
-            torch.testing.assert_close(tensor, wanted.state[name], msg=lambda text, name=name: f"{name}: {text}")  # type: ignore[misc]
+            torch.testing.assert_close(tensor, wanted.state[name], msg=name)
         output.square().sum().backward()
         wanted.outputs["y"].square().sum().backward()
         for name, parameter in oracle.parameters().items():
@@ -69,7 +70,7 @@ def test_each_norm_counts_the_images_that_it_says(hidden: str, sent: str, form: 
 
 @pytest.mark.parametrize("form", ["dense", "sparse"])
 @pytest.mark.parametrize("stats", ["all", "active"])
-def test_images_whose_gate_is_not_asked_do_not_count(stats: str, form: str) -> None:
+def test_images_whose_gate_is_not_asked_do_not_count(stats: str, form: Form) -> None:
     space = rs.loads(f"""space nested {{
       input image: 3
       gate soft  per image {{ body mean | conv(1, routes, bias); activation relu_tanh }}
@@ -84,7 +85,7 @@ def test_images_whose_gate_is_not_asked_do_not_count(stats: str, form: str) -> N
     }}""")
     images = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(3)).double()
     forced = {"node": {"a": torch.tensor([1.0, 1.0, 0.0, 0.0]), "b": torch.tensor([1.0, 0.5, 1.0, 1.0])}}
-    module = rs.compile(space, form=form).double().train()  # type: ignore[arg-type]
+    module = rs.compile(space, form=form).double().train()
     state = {name.replace(".value.", "."): tensor for name, tensor in module.state_dict().items()}
     wanted = Oracle(rs.build(space), state, "training").run(images, forced)
     with rs.forcing(module, forced):
