@@ -8,7 +8,6 @@ from typing import Any
 
 from torch import fx, nn
 
-from routespace.graph.fault import Fault
 from routespace.graph.infer import Sizes, image_size, infer
 from routespace.graph.ir import (
     Apply,
@@ -38,6 +37,7 @@ from routespace.runtime.meter import Listed, Meter, PriceList, Unit
 from routespace.runtime.report import Report
 from routespace.runtime.tree import borrow
 from routespace.space.conventions import CONVENTIONS
+from routespace.space.fault import Fault
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 from routespace.space.shape import Stride
 from routespace.targets import BEGIN, REPORT, shared_target, targets_of

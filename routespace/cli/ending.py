@@ -14,7 +14,7 @@ from typing import NoReturn, ParamSpec
 import typer
 
 from routespace.diagnostics import RouteError
-from routespace.graph.fault import Fault
+from routespace.space.fault import Fault
 
 PROBLEMS, USAGE, INTERRUPTED, BROKEN_PIPE, TERMINATED = 1, 2, 130, 141, 143
 

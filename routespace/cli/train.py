@@ -77,10 +77,10 @@ def train(
 
 def _check_fits(space: Space, size: int) -> None:
     """Raise `Trouble` unless `space` makes of scenes of `size` one map of as many logits as these have classes."""
-    from routespace.graph.fault import Fault
     from routespace.graph.infer import infer
     from routespace.graph.ir import Input, Output
     from routespace.integrations.scenes import CLASSES
+    from routespace.space.fault import Fault
 
     graph = build_graph(space)
     if size < graph.smallest:

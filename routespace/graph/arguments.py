@@ -7,9 +7,9 @@ from fractions import Fraction
 from typing import Any
 
 from routespace.diagnostics import Span, did_you_mean
-from routespace.graph.fault import Fault, Faults
-from routespace.graph.numbers import Env, Numbers
 from routespace.space.expr import Arg, Expr, Name
+from routespace.space.fault import Fault, Faults
+from routespace.space.numbers import Env, Numbers
 from routespace.space.registry import ByMode, Parameter
 from routespace.space.shape import Stride, exact
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, is_dataclass
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Span, did_you_mean
-from routespace.graph.arithmetic import kind
-from routespace.graph.fault import Fault, head_of
-from routespace.graph.meanings import AXES, around
-from routespace.graph.numbers import Env, Numbers
-from routespace.graph.scope import Scope
 from routespace.graph.walk import children, name_of
+from routespace.space.arithmetic import kind
 from routespace.space.expr import Arg, Call, Each, Expr, GateDecl, Items, Name, OpDecl, Param
+from routespace.space.fault import Fault, head_of
+from routespace.space.meanings import AXES, around
+from routespace.space.numbers import Env, Numbers
 from routespace.space.registry import OPS
+from routespace.space.scope import Scope
 
 
 @dataclass(frozen=True, slots=True)

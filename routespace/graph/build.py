@@ -7,18 +7,18 @@ from routespace.diagnostics.collector import collector_paused
 from routespace.graph.concrete import PROBE, Concrete
 from routespace.graph.draft import Draft, Streams
 from routespace.graph.expand import PlaceBuilder, output_drafts
-from routespace.graph.fault import Fault
 from routespace.graph.ir import Node, RouteGraph, Value
-from routespace.graph.numbers import Numbers
 from routespace.graph.ops import IMAGE_STRIDE
 from routespace.graph.places import Place, check_attributes, places_of, resolve_axes
 from routespace.graph.policies import resolve_policies
-from routespace.graph.scope import Scope
 from routespace.graph.settle import settle
 from routespace.space.conventions import CONVENTIONS
 from routespace.space.expr import Binary, Expr, Index, InputDecl, Name, Sum
+from routespace.space.fault import Fault
 from routespace.space.model import Space
 from routespace.space.names import check_space
+from routespace.space.numbers import Numbers
+from routespace.space.scope import Scope
 from routespace.space.shape import exact
 
 MOST_LEVELS = 100

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.draft import Draft, Ref
-from routespace.graph.fault import Fault, Faults
 from routespace.space.expr import Binary, Branch, Choice, ClosedRule, Name, Number, Pipe
+from routespace.space.fault import Fault, Faults
 
 if TYPE_CHECKING:
     from routespace.graph.expand import PlaceBuilder

@@ -8,7 +8,6 @@ from typing import Any
 from routespace.diagnostics import Findings, did_you_mean
 from routespace.graph.arguments import bare, fill
 from routespace.graph.draft import KINDS, Draft
-from routespace.graph.fault import Fault, Faults
 from routespace.graph.ir import (
     IDENTITY,
     Apply,
@@ -21,13 +20,14 @@ from routespace.graph.ir import (
     Route,
     Value,
 )
-from routespace.graph.numbers import Env, Numbers
 from routespace.graph.ops import IMAGE_STRIDE, Resolver, check_merge, check_size, size_at
 from routespace.graph.places import Place
-from routespace.graph.scope import Scope
 from routespace.graph.sharing import Sharing
 from routespace.space.expr import Call, Clause, Expr, GateDecl, Name
+from routespace.space.fault import Fault, Faults
+from routespace.space.numbers import Env, Numbers
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS, ByMode
+from routespace.space.scope import Scope
 from routespace.space.shape import Shape, Stride
 
 PROBE = (192, 256)

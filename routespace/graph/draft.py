@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from routespace.diagnostics import Span
 from routespace.graph.binding import Binding
-from routespace.graph.fault import Fault
-from routespace.graph.numbers import Numbers
 from routespace.graph.places import Place
-from routespace.graph.scope import Scope
 from routespace.space.expr import Branch, Call, Choice, Equation, Expr, GateDecl, Index, NodeDecl
+from routespace.space.fault import Fault
+from routespace.space.numbers import Numbers
+from routespace.space.scope import Scope
 
 Ref: TypeAlias = "str | None"
 """Name of a value, or None for nothing."""

@@ -7,14 +7,13 @@ from math import prod
 from typing import Any
 
 from routespace.diagnostics import Findings, Span, did_you_mean
-from routespace.graph.arithmetic import count
 from routespace.graph.choices import Choices
 from routespace.graph.draft import Draft, Part, Ref, Streams
-from routespace.graph.fault import Fault, Faults
 from routespace.graph.gated import Gated
 from routespace.graph.gates import Gates
 from routespace.graph.places import Place
 from routespace.graph.reads import Reader
+from routespace.space.arithmetic import count
 from routespace.space.expr import (
     Arg,
     Binary,
@@ -33,6 +32,7 @@ from routespace.space.expr import (
     Sum,
     Unary,
 )
+from routespace.space.fault import Fault, Faults
 from routespace.space.registry import MERGES, OPS
 
 MOST_MEMBERS = 1000

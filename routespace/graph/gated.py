@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from routespace.diagnostics import Span
 from routespace.graph.draft import Draft, Ref
-from routespace.graph.fault import Fault, Faults, head_of
 from routespace.graph.ops import DEEPEST, too_deep
 from routespace.space.expr import Binary, Call, Choice, Expr, If, Name, Pipe, Sum
+from routespace.space.fault import Fault, Faults, head_of
 
 if TYPE_CHECKING:
     from routespace.graph.expand import PlaceBuilder

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.draft import Draft
-from routespace.graph.fault import Fault, Skipped
 from routespace.graph.walk import name_of
 from routespace.space.expr import Arg, Call, Choice, Equation, Expr, GateDecl, Name, Number
+from routespace.space.fault import Fault, Skipped
 from routespace.space.registry import ACTIVATIONS
 
 if TYPE_CHECKING:

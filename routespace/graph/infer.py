@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias, TypeGuard, cast
 
 from routespace.diagnostics import Span
-from routespace.graph.fault import Fault
 from routespace.graph.ir import (
     Apply,
     Chain,
@@ -23,6 +22,7 @@ from routespace.graph.ir import (
     is_per_position,
 )
 from routespace.graph.ops import IMAGE_STRIDE, check_merge, leaf_cost, leaf_shape, size_at
+from routespace.space.fault import Fault
 from routespace.space.registry import MERGES
 from routespace.space.shape import NO_COST, Cost, Shape, Stride
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from routespace.graph.demands import demands, is_opaque, runs_whole
-from routespace.graph.fault import Fault
 from routespace.graph.infer import Inferred, Sizes, image_size, infer
 from routespace.graph.ir import Apply, Gate, Input, Merge, Output, Route, RouteGraph, Value, is_per_position
 from routespace.graph.passes.guard import guard
 from routespace.space.conventions import Convention
 from routespace.space.demand import Demand, Everything
+from routespace.space.fault import Fault
 from routespace.space.shape import NO_COST, Cost, Shape
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from routespace.diagnostics import Findings, Span, did_you_mean
-from routespace.graph.fault import Fault
 from routespace.graph.ir import Output, Route, RouteGraph
-from routespace.graph.numbers import Numbers
 from routespace.graph.places import resolve_axes
-from routespace.graph.scope import Scope, streams_of
 from routespace.graph.sites import Sites
 from routespace.space.expr import Edge, Everything, Expr, Index, Name, NetDecl, Range, Row, Union, Walk, Without
+from routespace.space.fault import Fault
+from routespace.space.numbers import Numbers
+from routespace.space.scope import Scope, streams_of
 
 MOST_WIDE = 20_000
 

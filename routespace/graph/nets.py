@@ -9,10 +9,10 @@ from numbers import Real
 from typing import TypeAlias
 
 from routespace.diagnostics import Findings, RouteError, did_you_mean
-from routespace.graph.fault import Fault
 from routespace.graph.ir import RouteGraph
 from routespace.graph.net_parts import declared_net, read_net
 from routespace.space.expr import NetDecl
+from routespace.space.fault import Fault
 
 Weights: TypeAlias = Mapping[str, Mapping[str, float]]
 

@@ -9,11 +9,7 @@ from typing import Any
 from routespace.diagnostics import Span, did_you_mean
 from routespace.graph.arguments import fill
 from routespace.graph.binding import Binding, Term
-from routespace.graph.fault import Fault, Faults, head_of
 from routespace.graph.ir import Beside, Chain, Leaf, Op
-from routespace.graph.meanings import AXES, around
-from routespace.graph.numbers import Env, Numbers
-from routespace.graph.scope import Scope
 from routespace.space.expr import (
     Arg,
     Binary,
@@ -28,7 +24,11 @@ from routespace.space.expr import (
     Pipe,
     Sum,
 )
+from routespace.space.fault import Fault, Faults, head_of
+from routespace.space.meanings import AXES, around
+from routespace.space.numbers import Env, Numbers
 from routespace.space.registry import MERGES, OPS, BadArgument, OpEntry
+from routespace.space.scope import Scope
 from routespace.space.shape import Cost, Shape, Stride
 
 DEEPEST = 100

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from routespace.diagnostics import Findings
-from routespace.graph.arithmetic import count
-from routespace.graph.fault import Fault
-from routespace.graph.numbers import Numbers
-from routespace.graph.scope import MOST_INDICES, Axis, Scope
+from routespace.space.arithmetic import count
 from routespace.space.expr import AxisDecl, Binary, Expr, Name, NodeDecl, Range
+from routespace.space.fault import Fault
+from routespace.space.numbers import Numbers
+from routespace.space.scope import MOST_INDICES, Axis, Scope
 
 MOST_NODES = 10_000
 MOST_TRIED = 100_000

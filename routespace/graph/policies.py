@@ -6,10 +6,10 @@ from typing import Any
 
 from routespace.diagnostics import Findings, did_you_mean
 from routespace.graph.arguments import bare
-from routespace.graph.fault import Fault, Faults
 from routespace.graph.ir import Budget, Policies
-from routespace.graph.numbers import Numbers
 from routespace.space.expr import Arg, Binary, Call, Clause, Name
+from routespace.space.fault import Fault, Faults
+from routespace.space.numbers import Numbers
 from routespace.space.policies import INITS, POLICIES, listed, wrong_word
 from routespace.space.registry import BUDGETS
 

@@ -8,13 +8,13 @@ from math import prod
 from typing import Any
 
 from routespace.diagnostics import Span, did_you_mean
-from routespace.graph.arithmetic import count
 from routespace.graph.draft import Ref, Streams
-from routespace.graph.fault import Fault
 from routespace.graph.places import Place
-from routespace.graph.scope import MOST_INDICES
+from routespace.space.arithmetic import count
 from routespace.space.expr import Each, Expr, If, Index, Name, Pipe, Sum
+from routespace.space.fault import Fault
 from routespace.space.registry import OPS
+from routespace.space.scope import MOST_INDICES
 
 
 class Reader:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from routespace.diagnostics import Findings
 from routespace.graph.draft import Draft, Ref, Streams
-from routespace.graph.fault import Fault
 from routespace.graph.unread import Unread
+from routespace.space.fault import Fault
 
 
 def settle(streams: Streams, findings: Findings, unread: bool = False) -> list[Draft]:

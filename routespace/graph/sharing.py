@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from routespace.diagnostics import Span
 from routespace.graph.draft import Draft
-from routespace.graph.fault import Fault
 from routespace.graph.ir import Leaf, Op
 from routespace.graph.params import leaves
 from routespace.graph.places import Place
-from routespace.graph.scope import Scope
+from routespace.space.fault import Fault
 from routespace.space.registry import OPS
+from routespace.space.scope import Scope
 
 
 class Sharing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from routespace.graph.ir import Node, RouteGraph
-from routespace.graph.scope import Scope, streams_of
+from routespace.space.scope import Scope, streams_of
 
 
 class Sites:

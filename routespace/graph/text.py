@@ -25,11 +25,11 @@ from routespace.graph.ir import (
     Value,
     Zero,
 )
-from routespace.graph.numbers import Numbers
 from routespace.graph.places import resolve_axes
-from routespace.graph.scope import Scope
 from routespace.space.expr import Range
+from routespace.space.numbers import Numbers
 from routespace.space.registry import ACTIVATIONS, OPS, ByMode, Parameter
+from routespace.space.scope import Scope
 
 
 def dump(graph: RouteGraph, size: tuple[int, int] | None = None) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from routespace.graph.fault import Fault
 from routespace.graph.ir import Apply, Route
 from routespace.graph.ledger import ledger, price
 from routespace.graph.params import count_parameters
@@ -17,6 +16,7 @@ from routespace.questions.formula import Formula, holds
 from routespace.questions.nets import Nets
 from routespace.questions.window import EVERYTHING, Search, Window
 from routespace.space.conventions import CONVENTIONS
+from routespace.space.fault import Fault
 
 WORK, PARAMETERS, ROUTES = 0, 1, 2
 

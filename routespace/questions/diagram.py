@@ -8,8 +8,8 @@ from functools import cached_property
 from operator import add, mul
 from typing import TypeAlias
 
-from routespace.graph.fault import Fault
 from routespace.questions.formula import FALSE, TRUE, Formula, Formulas
+from routespace.space.fault import Fault
 
 MOST_STATES, MOST_AT_ONCE = 1_000_000, 30_000
 

@@ -12,11 +12,11 @@ from fractions import Fraction
 from itertools import islice, pairwise, product
 from typing import Literal, TypeAlias
 
-from routespace.graph.fault import Fault
 from routespace.graph.ir import RouteGraph
 from routespace.questions.grid import Grid, Place, grid_of
 from routespace.questions.nets import Nets
 from routespace.questions.sketch import Sketch
+from routespace.space.fault import Fault
 
 MOST_STATES, MOST_TRIED = 300_000, 2_000
 

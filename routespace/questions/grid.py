@@ -7,10 +7,10 @@ from fractions import Fraction
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeAlias
 
-from routespace.graph.fault import Fault
 from routespace.graph.infer import infer
 from routespace.graph.ir import Gate, Input, Output, Route, Value
 from routespace.questions.flow import Flow
+from routespace.space.fault import Fault
 
 PROBE = (256, 256)
 

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import NoReturn
 
 from routespace.diagnostics import Diagnostic, Findings, RouteError, Source, Span
-from routespace.graph.fault import Fault
 from routespace.graph.ir import RouteGraph
 from routespace.graph.net_parts import Opening, declared_net, read_net
 from routespace.graph.simulate import simulate
@@ -18,6 +17,7 @@ from routespace.questions.flow import Flow, Rule
 from routespace.questions.formula import holds
 from routespace.questions.requirements import Reader, is_mirrored, place_of
 from routespace.space.expr import Clause, NetDecl
+from routespace.space.fault import Fault
 from routespace.space.registry import ACTIVATIONS
 
 

@@ -8,17 +8,17 @@ from math import prod
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Findings, Span
-from routespace.graph.fault import Fault
 from routespace.graph.ir import Gate, Route
-from routespace.graph.numbers import Numbers
 from routespace.graph.places import resolve_axes
-from routespace.graph.scope import Scope
 from routespace.graph.sites import Sites
 from routespace.questions.flow import Flow, Rule
 from routespace.questions.formula import FALSE, TRUE, Formula
 from routespace.space.expr import Arg, Binary, Call, Choice, Clause, Each, Expr, Index, Items, Name, Sum, Unary
+from routespace.space.fault import Fault
 from routespace.space.names.legal import parts_of
+from routespace.space.numbers import Numbers
 from routespace.space.policies import REQUIREMENTS
+from routespace.space.scope import Scope
 
 Env: TypeAlias = dict[str, Any]
 Place: TypeAlias = tuple[int, ...]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
-from routespace.graph.fault import Fault
 from routespace.questions.diagram import Amount, Diagram, dot, furthest, plus
 from routespace.questions.dives import Dives
 from routespace.questions.ends import MOST_OF_ALL, Ends, lattice
+from routespace.space.fault import Fault
 
 MOST_TRIED, SOON = 150_000, 2_000
 _MIXTURES = ((1, 0), (0, 1), (1, 1), (2, 1), (1, 2), (4, 1), (1, 4))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from routespace.graph.fault import Fault
 from routespace.graph.ir import Route, RouteGraph
-from routespace.graph.scope import Scope
 from routespace.space.expr import Range
+from routespace.space.fault import Fault
+from routespace.space.scope import Scope
 
 
 def write_net(graph: RouteGraph, name: str, routes: Iterable[str]) -> str:

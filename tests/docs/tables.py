@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from routespace.diagnostics.catalogue import CATALOGUE
-from routespace.graph import arithmetic, build, definitions, draft, expand, numbers, places, scope
+from routespace.graph import build, draft, expand, places
 from routespace.graph import ops as graph_ops
 from routespace.language import imports, parser, tokens
 from routespace.language.prelude import prelude
+from routespace.space import arithmetic, definitions, numbers, scope
 from routespace.space.conventions import CONVENTIONS, Convention
 from routespace.space.expr import OpDecl
 from routespace.space.names import legal

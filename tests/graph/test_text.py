@@ -12,16 +12,16 @@ from routespace.diagnostics import Findings
 from routespace.graph.infer import infer
 from routespace.graph.ir import Apply, Beside, Chain, Gate, Leaf, Merge, Op, Route, RouteGraph, Value
 from routespace.graph.nets import all_open
-from routespace.graph.numbers import Numbers
 from routespace.graph.ops import Resolver
 from routespace.graph.passes.fix import fix
 from routespace.graph.passes.guard import guard
 from routespace.graph.places import resolve_axes
-from routespace.graph.scope import Scope
 from routespace.graph.text import dump, leaf_args, op_text
 from routespace.language.parser import parse
 from routespace.space.expr import OpDecl
+from routespace.space.numbers import Numbers
 from routespace.space.registry import OPS
+from routespace.space.scope import Scope
 from routespace.space.shape import Shape
 from routespace.testing.cases import random_case
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from routespace.diagnostics.catalogue import CATALOGUE, Entry, explain
-from routespace.graph import definitions, draft, expand, numbers, ops, places, scope
+from routespace.graph import draft, expand, ops, places
 from routespace.language import imports
+from routespace.space import definitions, numbers, scope
 from tests.language.found import codes_of
 
 PACKAGE = Path(__file__).parents[2] / "routespace"

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import routespace as rs
-from routespace.graph.fault import Fault
 from routespace.graph.infer import infer
 from routespace.graph.ir import Gate, Route, RouteGraph
 from routespace.language.asked import read_requirement
@@ -22,6 +21,7 @@ from routespace.questions.flow import Flow
 from routespace.questions.grid import grid_of
 from routespace.questions.nets import Nets
 from routespace.questions.sketch import Edge, Sketch, read_sketch, sketch_of
+from routespace.space.fault import Fault
 from tests.questions.brute import Sight, all_nets, random_graph
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -9,13 +9,13 @@ from typing import cast
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from routespace.graph.fault import Fault
 from routespace.graph.infer import infer
 from routespace.graph.ir import Input, Output, RouteGraph
 from routespace.integrations.artifact import DESCRIPTION
 from routespace.integrations.fault import RunError
 from routespace.integrations.train.data import Pair, random_state
 from routespace.integrations.train.recipe import Recipe
+from routespace.space.fault import Fault
 
 PROBE = 256
 

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from routespace.graph.fault import Fault
 from routespace.graph.infer import infer
 from routespace.graph.ir import RouteGraph
 from routespace.runtime.errors import InputError
+from routespace.space.fault import Fault
 from routespace.space.model import Space
 from routespace.testing.cases import Case
 from routespace.testing.dice import SeededDice

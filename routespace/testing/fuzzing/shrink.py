@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from routespace.diagnostics import RouteError
-from routespace.graph.fault import Fault
 from routespace.graph.verify import BrokenGraph, verify
 from routespace.language.format import format_file, format_text
 from routespace.language.parser import parse
+from routespace.space.fault import Fault
 from routespace.testing.cases import Case
 from routespace.testing.fuzzing.smaller import smaller_files
 from routespace.testing.fuzzing.templates import bare

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from routespace.diagnostics import RouteError
 from routespace.graph.build import build
-from routespace.graph.fault import Fault
 from routespace.graph.ir import Route, RouteGraph
 from routespace.graph.nets import hold
 from routespace.graph.verify import verify
 from routespace.language.format import format_file, format_text
 from routespace.language.prelude import prelude_ops
 from routespace.space.expr import Clause, File, Number, Param, TopLevel
+from routespace.space.fault import Fault
 from routespace.space.model import Binding, Space, without_spans
 from routespace.testing.oracle.sizes import leaf_paths, op_of
 

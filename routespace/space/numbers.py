@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from routespace.diagnostics import Span
-from routespace.graph.arithmetic import (
+from routespace.space.arithmetic import (
     COMPARE,
     LARGEST,
     bounded,
@@ -19,10 +19,7 @@ from routespace.graph.arithmetic import (
     literal,
     show,
 )
-from routespace.graph.definitions import Definitions
-from routespace.graph.fault import Fault
-from routespace.graph.meanings import Closure, Env, Meanings, Value
-from routespace.graph.scope import Scope
+from routespace.space.definitions import Definitions
 from routespace.space.expr import (
     Binary,
     Call,
@@ -39,7 +36,10 @@ from routespace.space.expr import (
     Sum,
     Unary,
 )
+from routespace.space.fault import Fault
+from routespace.space.meanings import Closure, Env, Meanings, Value
 from routespace.space.names.table import FOLDS
+from routespace.space.scope import Scope
 
 MOST_STEPS = 4096
 MOST_WORK = 1_500_000

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Span
-from routespace.graph.fault import Fault
 from routespace.space.expr import Expr
+from routespace.space.fault import Fault
 
 Key: TypeAlias = tuple[str, tuple[Any, ...]]
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from routespace.diagnostics import Span
-from routespace.graph.fault import Fault, head_of
 from routespace.space.expr import (
     AxisDecl,
     Clause,
@@ -20,6 +19,7 @@ from routespace.space.expr import (
     Range,
     ShareDecl,
 )
+from routespace.space.fault import Fault, head_of
 from routespace.space.model import Space
 from routespace.space.registry import OPS
 

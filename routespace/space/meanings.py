@@ -7,11 +7,11 @@ from functools import cache, partial
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Span, did_you_mean
-from routespace.graph.definitions import Definitions
-from routespace.graph.fault import Fault
-from routespace.graph.scope import Scope
+from routespace.space.definitions import Definitions
 from routespace.space.expr import Items, Name
+from routespace.space.fault import Fault
 from routespace.space.registry import OPS
+from routespace.space.scope import Scope
 
 Env: TypeAlias = Mapping[str, Any]
 Value: TypeAlias = Any

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Span
-from routespace.graph.fault import Fault
+from routespace.space.fault import Fault
 
 Value: TypeAlias = Any
 
