@@ -1,12 +1,54 @@
-"""Writing files whole or not at all."""
+"""Reading files that are what they seem, and writing files whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import secrets
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+"""How to open what may be a pipe without a partner, or a terminal."""
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """The content of the file at `path`, or at the end of the links there.
+
+    Nothing else is read, and nothing is waited for. Raises `OSError` with the name `path`: for a folder, a pipe, a
+    socket or a device, and for a file of more than `most` bytes.
+    """
+    with _named(path):
+        check_file(path, most)
+        with open(os.open(path, os.O_RDONLY | _AT_ONCE), "rb") as file:
+            size = _fitting(os.fstat(file.fileno()), most)
+            content = file.read(size + 1)
+        if len(content) != size:
+            raise OSError(errno.EIO, "it changed while it was read")
+    return content
+
+
+def check_file(path: Path, most: int) -> None:
+    """Raise `OSError` with the name `path` unless there is a file of at most `most` bytes."""
+    with _named(path):
+        _fitting(os.stat(path), most)
+
+
+def _fitting(found: os.stat_result, most: int) -> int:
+    """The size of what was found."""
+    if not stat.S_ISREG(found.st_mode):
+        is_folder = stat.S_ISDIR(found.st_mode)
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "a device")
+        raise OSError(errno.EISDIR if is_folder else errno.EINVAL, f"it is {kind}, not a file")
+    if found.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {found.st_size} bytes, more than the {most} that are read")
+    return found.st_size
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -20,35 +62,74 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A path beside `path`, of the same suffix, to write to; it takes the place of `path` when the block ends without
-    an error.
+    """A path of the same suffix to write to; it takes the place of `path` when the block ends without an error.
 
-    A link stays one, a file that is replaced keeps its permissions, and a new one has those that the umask leaves. What
-    is there and no file, as a pipe, is written to itself. Raises `OSError`.
+    A link stays one, a file that is replaced keeps its permissions, and a new one has those that the umask leaves. To a
+    pipe that is read, a terminal or another device of characters the content is handed on; other devices are refused.
+    Raises `OSError` with the name `path`.
     """
-    target = path.resolve()
-    if target.exists() and not target.is_file():
-        yield target
-        return
-    temporary = target.with_name(f".{target.stem[:40]}.{secrets.token_hex(4)}{target.suffix}")
     with _named(path):
+        before = _status(path)
+        if before is not None and not stat.S_ISREG(before.st_mode):
+            with _handed_on(path) as temporary:
+                yield temporary
+            return
+        target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.stem[:40]}.{secrets.token_hex(4)}{target.suffix}")
+    with _named(path, temporary):
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+            if before is not None:
+                temporary.chmod(stat.S_IMODE(before.st_mode))
+            os.replace(temporary, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """What stands at `path`, None for nothing, and where a link leads to nothing."""
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        if target.exists():
-            temporary.chmod(target.stat().st_mode & 0o7777)
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Errors of the block name the file that was asked for."""
+def _handed_on(path: Path) -> Iterator[Path]:
+    """A temporary file whose content goes to what stands at `path` when the block ends."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | _AT_ONCE)
+    except OSError as error:
+        if error.errno == errno.ENXIO and path.is_fifo():
+            raise OSError(errno.ENXIO, "it is a pipe that nobody reads") from None
+        raise
+    with open(descriptor, "wb") as there:
+        mode = os.fstat(descriptor).st_mode
+        if not (stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)):
+            raise OSError(errno.EINVAL, "it is a device that nothing can be written to")
+        os.set_blocking(descriptor, True)
+        with tempfile.TemporaryDirectory() as folder:
+            temporary = Path(folder) / f"content{path.suffix}"
+            yield temporary
+            with temporary.open("rb") as content:
+                shutil.copyfileobj(content, there)
+
+
+@contextmanager
+def _named(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Errors of the block that name no file, or the temporary one, name the file that was asked for."""
     try:
         yield
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        if error.filename in (None, str(temporary)):
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+        raise
+    except ValueError as error:
+        if "\0" in str(path):
+            raise OSError(errno.EINVAL, str(error), str(path)) from None
+        raise

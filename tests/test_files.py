@@ -1,14 +1,17 @@
-"""Files are whole, and have the permissions that files written directly have."""
+"""Files are what they seem, are written whole, and have the permissions that files written directly have."""
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from routespace.files import atomic_path, write_atomically
+from routespace.files import atomic_path, read_file, write_atomically
 
 
 @pytest.fixture
@@ -54,3 +57,87 @@ def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as error:
         write_atomically(tmp_path / "nowhere" / "file", "text")
     assert error.value.filename == str(tmp_path / "nowhere" / "file")
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path / "pipe"
+
+
+def test_a_pipe_or_a_socket_is_named_and_not_waited_for(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pipe.parent)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("socket")
+        for path, kind in ((pipe, "a pipe"), (Path("socket"), "a socket"), (Path(), "a folder")):
+            with pytest.raises(OSError, match=f"it is {kind}, not a file") as error:
+                read_file(path, 100)
+            assert error.value.filename == str(path)
+        with pytest.raises(OSError) as error:
+            write_atomically(Path("socket"), "text")
+        assert error.value.filename == "socket"
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/tty", "/dev/full"])
+def test_devices_are_not_read(device: str) -> None:
+    with pytest.raises(OSError, match="it is a device, not a file"):
+        read_file(Path(device), 100)
+
+
+def test_no_more_is_read_than_is_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert read_file(path, 5) == b"12345"
+    with pytest.raises(OSError, match="it has 5 bytes, more than the 4 that are read") as error:
+        read_file(path, 4)
+    assert error.value.errno == errno.EFBIG and error.value.filename == str(path)
+    os.truncate(path, 2**40)
+    with pytest.raises(OSError, match="more than the"):
+        read_file(path, 2**30)
+
+
+def test_links_are_followed_and_circles_of_them_are_not(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"1")
+    (tmp_path / "link").symlink_to("file")
+    assert read_file(tmp_path / "link", 1) == b"1"
+    (tmp_path / "circle").symlink_to("circle")
+    for act in (lambda: read_file(tmp_path / "circle", 1), lambda: write_atomically(tmp_path / "circle", "2")):
+        with pytest.raises(OSError, match="symbolic links") as error:
+            act()
+        assert error.value.filename == str(tmp_path / "circle")
+    write_atomically(tmp_path / "link", "2")
+    assert (tmp_path / "file").read_text() == "2" and (tmp_path / "link").is_symlink()
+
+
+def test_a_name_that_no_file_can_have_is_an_error_of_its_file() -> None:
+    for act in (lambda: read_file(Path("a\0b"), 1), lambda: write_atomically(Path("a\0b"), "2")):
+        with pytest.raises(OSError, match="null"):
+            act()
+
+
+def test_a_pipe_is_written_to_where_it_is_read(pipe: Path) -> None:
+    with pytest.raises(OSError, match="nobody reads") as error:
+        write_atomically(pipe, "text")
+    assert error.value.filename == str(pipe)
+    found: list[bytes] = []
+    reader = threading.Thread(target=lambda: found.append(pipe.read_bytes()))
+    reader.start()
+    while reader.is_alive() and not found:
+        try:
+            write_atomically(pipe, "x" * 300_000)
+        except OSError:
+            continue
+        reader.join()
+    assert found == [b"x" * 300_000] and list(pipe.parent.iterdir()) == [pipe]
+
+
+def test_a_full_device_is_named_and_leaves_nothing() -> None:
+    with pytest.raises(OSError, match="No space left") as error:
+        write_atomically(Path("/dev/full"), "text")
+    assert error.value.filename == "/dev/full"
+
+
+def test_a_disk_that_is_full_is_told_of_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as error, atomic_path(tmp_path / "full.svg"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert error.value.filename == str(tmp_path / "full.svg") and not list(tmp_path.iterdir())

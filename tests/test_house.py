@@ -10,11 +10,13 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "routespace"
 
 ROOMS = {
+    "files": set(),
+    "plain_json": set(),
     "diagnostics": set(),
-    "space": {"diagnostics"},
-    "language": {"diagnostics", "space"},
-    "graph": {"diagnostics", "space"},
-    "questions": {"diagnostics", "space", "graph"},
+    "space": {"diagnostics", "plain_json"},
+    "language": {"diagnostics", "files", "plain_json", "space"},
+    "graph": {"diagnostics", "plain_json", "space"},
+    "questions": {"diagnostics", "graph", "plain_json", "space"},
     "runtime": {"diagnostics", "space"},
     "targets": {"graph"},
     "modules": {"graph", "runtime", "space"},

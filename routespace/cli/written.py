@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from routespace.cli.ending import Trouble
 from routespace.cli.routes import NAN
+from routespace.files import read_file
+from routespace.plain_json import MOST_BYTES, read_json
 from routespace.space.registry import ACTIVATIONS
 
 if TYPE_CHECKING:
@@ -23,8 +25,8 @@ def read_weights(path: Path, graph: RouteGraph) -> dict[str, dict[str, float]]:
     gate that failed and counts as open. Raises `Trouble` for what is no number from 0 to 1, or in the range of the
     gates of `graph` where that is wider."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        found = read_json(read_file(path, MOST_BYTES))
+    except ValueError as error:
         raise Trouble(f"`{path}` is not JSON: {error}") from None
     if not isinstance(found, dict) or not all(isinstance(routes, dict) for routes in found.values()):
         raise Trouble(f"`{path}` does not say `{{node: {{route: weight}}}}`")

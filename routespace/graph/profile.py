@@ -9,6 +9,9 @@ from fractions import Fraction
 
 from routespace.diagnostics import Diagnostic, RouteError, did_you_mean
 from routespace.graph.ir import RouteGraph
+from routespace.plain_json import read_json
+
+MOST_IMAGES = 2**53
 
 Counts = Mapping[str, Mapping[str, int]]
 
@@ -73,8 +76,8 @@ class Profile:
     def from_json(text: str) -> Profile:
         """What `to_json` wrote. Raises `RouteError` RS715."""
         try:
-            found = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            found = read_json(text)
+        except ValueError as error:
             raise _unread(f"it is not JSON: {error}") from None
         if not isinstance(found, dict) or found.keys() != {"images", "opened"} or not isinstance(found["opened"], dict):
             raise _unread("it does not say `images` and `opened`")
@@ -92,7 +95,7 @@ class Profile:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_IMAGES
 
 
 def _stranger(message: str, name: str, known: Mapping[str, object]) -> RouteError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from routespace.diagnostics import Findings, RouteError, Span, did_you_mean
+from routespace.files import read_file
 from routespace.language.parser import parse
 from routespace.space.expr import File, GateDecl, ImportDecl, NetDecl, OpDecl, SpaceDecl, TopLevel, Union, Without
 from routespace.space.names.table import at_name
@@ -41,12 +42,8 @@ class Library:
 def read_text(path: Path, shown: str, span: Span | None, findings: Findings) -> str:
     """Text of a file; RS151 where it cannot be read as UTF-8."""
     try:
-        if path.exists() and not path.is_file():
-            raise OSError("it is not a file")
-        if path.stat().st_size > LARGEST_FILE:
-            raise OSError(f"it is larger than {LARGEST_FILE} bytes")
-        return path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        return read_file(path, LARGEST_FILE).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         findings.add("RS151", f"cannot read `{shown}`: {reason}", span)
         raise RouteError(findings.diagnostics, findings.sources) from None

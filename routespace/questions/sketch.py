@@ -11,6 +11,7 @@ from numbers import Real
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Diagnostic, RouteError, did_you_mean
+from routespace.plain_json import read_json
 
 Edge: TypeAlias = tuple[str, str]
 
@@ -89,8 +90,8 @@ def read_sketch(text: str) -> Sketch:
     ('a',)
     """
     try:
-        found = json.loads(text, object_pairs_hook=_each_once)
-    except (ValueError, RecursionError) as error:
+        found = read_json(text)
+    except ValueError as error:
         raise unread(f"this is not JSON: {error}", _HELP) from None
     if not isinstance(found, dict) or not {"nodes", "edges"} <= found.keys() <= {"nodes", "edges", "inputs", "outputs"}:
         raise unread("this does not say `nodes` and `edges`", _HELP)
@@ -130,14 +131,6 @@ def _stride(name: str, given: object) -> Fraction:
         return Fraction(str(given))
     except ValueError:
         raise unread(f"node `{name}` has a stride of {given}", _HELP) from None
-
-
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(name for name, number in Counter(name for name, _ in pairs).items() if number > 1)
-        raise unread(f"`{twice}` stands twice in one object")
-    return found
 
 
 def unread(message: str, help: str | None = None) -> RouteError:

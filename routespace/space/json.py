@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from routespace.diagnostics import Diagnostic, Findings, RouteError
+from routespace.plain_json import read_json
 from routespace.space.model import Space
 from routespace.space.names import check_space
 
@@ -29,7 +30,7 @@ def load_space(text: str) -> Space:
     Raises `RouteError`: RS150 names the field that does not fit; names are looked up as everywhere.
     """
     try:
-        given = json.loads(text)
+        given = read_json(text)
         space = _adapter().validate_python(given)
         problems = list(_unequal(given, space, ()))
     except ValidationError as error:

@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from routespace.files import write_atomically
+from routespace.files import read_file, write_atomically
 from routespace.graph.ir import Gate, Merge, RouteGraph
 from routespace.integrations.fault import fault
+from routespace.plain_json import MOST_BYTES, read_json
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 from routespace.testing.cases import Case
 from routespace.testing.fuzzing.ask import Broken, all_laws, ask, laws_of, subject_of
@@ -105,11 +106,11 @@ def read_kept(folder: Path) -> Kept:
     texts: dict[str, str] = {}
     for name in (SPACE, CASE, GATES):
         try:
-            texts[name] = (folder / name).read_text("utf-8")
+            texts[name] = read_file(folder / name, MOST_BYTES).decode("utf-8")
         except FileNotFoundError:
             raise fault("RS952", f"`{folder / name}` is missing", help=f"`{folder}` is no folder of `fuzz`") from None
         except (OSError, UnicodeDecodeError) as error:
-            raise fault("RS952", f"`{folder / name}` cannot be read: {error}") from None
+            raise fault("RS952", f"`{folder / name}` cannot be read: {getattr(error, 'strerror', error)}") from None
     told, gates = _json(folder / CASE, texts[CASE]), _json(folder / GATES, texts[GATES])
     if not isinstance(told, dict) or told.get("version") != VERSION:
         raise fault("RS952", f"`{folder / CASE}` is not a case of version {VERSION}")
@@ -123,8 +124,8 @@ def read_kept(folder: Path) -> Kept:
 
 def _json(path: Path, text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return read_json(text)
+    except ValueError as error:
         raise fault("RS952", f"`{path}` is not JSON: {error}") from None
 
 
