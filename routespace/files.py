@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
@@ -60,6 +61,32 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Put contents at several paths, all of them written before the first takes its place.
+
+    They take their places in the order given, so that the last can vouch for the others. Raises `OSError`; then what
+    was there stays.
+    """
+    with ExitStack() as stack:
+        for path, content in reversed(list(files.items())):
+            with stack.enter_context(atomic_path(path)).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # a disk that is full may say so only now
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what writers of `path` left beside it that were killed. Nobody else may be writing to `path`."""
+    before, after = map(re.escape, _temporary_name(path, "\0").split("\0"))
+    for left in path.parent.glob(".*"):
+        if re.fullmatch(f"{before}[0-9a-f]{{8}}{after}", left.name):
+            left.unlink(missing_ok=True)
+
+
+def _temporary_name(path: Path, token: str) -> str:
+    return f".{path.stem[:40]}.{token}{path.suffix}"
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A path of the same suffix to write to; it takes the place of `path` when the block ends without an error.
@@ -75,7 +102,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 yield temporary
             return
         target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.stem[:40]}.{secrets.token_hex(4)}{target.suffix}")
+    temporary = target.with_name(_temporary_name(target, secrets.token_hex(4)))
     with _named(path, temporary):
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         try:

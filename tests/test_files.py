@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from routespace.files import atomic_path, read_file, write_atomically
+from routespace.files import atomic_path, read_file, remove_leftovers, write_atomically, write_together
 
 
 @pytest.fixture
@@ -141,3 +141,28 @@ def test_a_disk_that_is_full_is_told_of_the_file_that_was_asked_for(tmp_path: Pa
     with pytest.raises(OSError, match="No space left") as error, atomic_path(tmp_path / "full.svg"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert error.value.filename == str(tmp_path / "full.svg") and not list(tmp_path.iterdir())
+
+
+def test_several_files_are_written_before_the_first_takes_its_place(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.txt", tmp_path / "other.txt"
+    one.write_text("old")
+    other.mkdir()
+    with pytest.raises(OSError):
+        write_together({one: b"new", other: b"new"})
+    assert one.read_text() == "old" and sorted(tmp_path.iterdir()) == [one, other]
+    other.rmdir()
+    write_together({one: b"new", other: b"too"})
+    assert one.read_bytes() == b"new" and other.read_bytes() == b"too" and sorted(tmp_path.iterdir()) == [one, other]
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / f"{'long' * 12}[1].ckpt"
+    with atomic_path(path) as temporary:
+        temporary.write_text("half")
+        left = temporary.read_text(), temporary.name
+    (tmp_path / left[1]).write_text(left[0])
+    others = [tmp_path / name for name in (".last.ckpt", ".last.mine.ckpt", "last.0123abcd.ckpt", path.name)]
+    for other in others:
+        other.write_text("mine")
+    remove_leftovers(path)
+    assert sorted(tmp_path.iterdir()) == sorted(others)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ import safetensors.torch
 from torch import Tensor, nn
 
 import routespace as rs
-from routespace.files import write_atomically
+from routespace.diagnostics import RouteError
+from routespace.files import write_together
 from routespace.integrations.fault import fault
 from routespace.language.format import format_file
 from routespace.language.load import RESERVED
@@ -44,11 +46,23 @@ def save_artifact(directory: Path | str, space: Space, module: nn.Module, *, net
     """Write `module`'s weights and what is needed to compile it again; returns the folder.
 
     `module` is `space` compiled in any form, or its net `net` compiled as `fixed`. Files of an earlier artifact in the
-    folder are replaced, each at once.
+    folder are replaced once all new ones are written. Raises, before anything is written, `RouteError` RS957 where a
+    weight is no finite number, or where what would be written could not be loaded again.
     """
     directory = Path(directory)
+    files = pack(directory, space, module, net)
     directory.mkdir(parents=True, exist_ok=True)
-    tensors = {name: _own(tensor) for name, tensor in module.state_dict().items()}
+    write_together({directory / name: content for name, content in files.items()})
+    return directory
+
+
+def pack(directory: Path, space: Space, module: nn.Module, net: str | None) -> dict[str, bytes]:
+    """The files of an artifact by name, the description last, after one look whether they can be loaded."""
+    state = module.state_dict()
+    broken = not_finite(state)
+    if broken is not None:
+        raise fault("RS957", f"`{directory}` is not written: `{broken}` is not finite")
+    tensors = {name: _own(tensor) for name, tensor in state.items()}
     files = {TEXT: space_text(space).encode(), WEIGHTS: safetensors.torch.save(tensors)}
     description = {
         "format": FORMAT,
@@ -60,9 +74,20 @@ def save_artifact(directory: Path | str, space: Space, module: nn.Module, *, net
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
     files[DESCRIPTION] = json.dumps(description, indent=2).encode()
-    for name, content in files.items():
-        write_atomically(directory / name, content)
-    return directory
+    try:
+        _assemble(directory, files, None)
+    except RouteError as error:
+        raise fault(
+            "RS957",
+            f"`{directory}` is not written: what would be written could not be loaded again",
+            notes=[f"{one.code}: {one.message}" for one in error.diagnostics],
+        ) from error
+    return files
+
+
+def not_finite(state: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor that holds NaN or infinity."""
+    return next((name for name, tensor in state.items() if not bool(tensor.isfinite().all())), None)
 
 
 def load_artifact(directory: Path | str, form: Form | None = None) -> Artifact:
@@ -71,17 +96,24 @@ def load_artifact(directory: Path | str, form: Form | None = None) -> Artifact:
     Raises `RouteError` RS952 where a file is missing, damaged or changed, and RS953 for a form the weights are not of.
     """
     directory = Path(directory)
-    description = _read_description(directory)
-    content = {name: _read_checked(directory / name, digest) for name, digest in description["sha256"].items()}
+    return _assemble(directory, {name: _read(directory / name) for name in (DESCRIPTION, TEXT, WEIGHTS)}, form)
+
+
+def _assemble(directory: Path, files: Mapping[str, bytes], form: Form | None) -> Artifact:
+    """What the files of an artifact hold, compiled."""
+    description = _read_description(directory / DESCRIPTION, files[DESCRIPTION])
+    for name, digest in description["sha256"].items():
+        if hashlib.sha256(files[name]).hexdigest() != digest:
+            raise _damaged(directory / name, f"its content is not what {DESCRIPTION} was written with")
     net = description["net"]
     form = form or ("fixed" if net else "sparse")
     if (form == "fixed") != (net is not None):
         held = f"the weights of net `{net}` only" if net else "the weights of a whole space, and of no single net"
         raise fault("RS953", f"`{directory}` cannot be loaded as {form}", notes=(f"it holds {held}",))
-    space = _read_space(directory, description, content[TEXT])
+    space = _read_space(directory, description, files[TEXT])
     module = rs.compile(space, form=form, net=net)
     try:
-        module.load_state_dict(safetensors.torch.load(content[WEIGHTS]))
+        module.load_state_dict(safetensors.torch.load(files[WEIGHTS]))
     except (RuntimeError, ValueError, safetensors.SafetensorError) as cause:
         raise _damaged(directory / WEIGHTS, f"its weights do not fit the space: {cause}") from cause
     return Artifact(space, module.eval(), net)
@@ -107,10 +139,9 @@ def _read_space(directory: Path, description: dict[str, Any], text: bytes) -> Sp
         raise _damaged(directory / DESCRIPTION, f"its parameters do not fit the space: {cause}") from cause
 
 
-def _read_description(directory: Path) -> dict[str, Any]:
-    path = directory / DESCRIPTION
+def _read_description(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        description = json.loads(_read(path))
+        description = json.loads(content)
     except (ValueError, RecursionError) as cause:
         raise _damaged(path, f"it is not JSON: {cause}") from cause
     wanted = {"format", "space", "parameters", "policies", "net", "sha256"}
@@ -138,13 +169,6 @@ def _is_bound(values: object) -> bool:
 
 def _each(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]
-
-
-def _read_checked(path: Path, digest: str) -> bytes:
-    content = _read(path)
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise _damaged(path, f"its content is not what {DESCRIPTION} was written with")
-    return content
 
 
 def _read(path: Path) -> bytes:

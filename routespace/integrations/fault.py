@@ -8,6 +8,7 @@
 | RS954 | a run is resumed with other settings than it was started with |
 | RS955 | a space is put into a detector that it does not fit |
 | RS956 | a set of images with boxes is missing or of another kind |
+| RS957 | what is to be saved would not be what can be loaded |
 """
 
 from __future__ import annotations

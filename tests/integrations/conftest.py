@@ -1,5 +1,7 @@
 """What the tests of the integrations share."""
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,20 @@ def scenes() -> Scenes:
 @pytest.fixture(scope="session")
 def images(scenes: Scenes) -> torch.Tensor:
     return torch.stack([scenes[index][0] for index in range(len(scenes))])
+
+
+@pytest.fixture
+def room() -> Callable[[int], AbstractContextManager[None]]:
+    """Within `room(most)` no file grows beyond so many bytes, as on a disk that is full."""
+    resource = pytest.importorskip("resource", reason="limits of files are those of POSIX")
+
+    @contextmanager
+    def limited(most: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,3 +137,41 @@ def test_descriptions_of_another_kind_are_refused(saved: Path, change: dict[str,
     with pytest.raises(RouteError) as error:
         load_artifact(saved)
     assert code(error) == "RS952"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("buffer", [False, True])
+def test_weights_that_are_no_numbers_are_not_saved(
+    space: Space, saved: Path, tmp_path: Path, value: float, buffer: bool
+) -> None:
+    before, module = contents(saved), rs.compile(space)
+    name, tensor = next(module.named_buffers() if buffer else module.named_parameters())
+    tensor.detach()[..., -1] = value
+    for folder in (saved, tmp_path / "new"):
+        with pytest.raises(RouteError, match=f"`{name}` is not finite") as error:
+            save_artifact(folder, space, module)
+        assert code(error) == "RS957"
+    assert contents(saved) == before and not (tmp_path / "new").exists()
+
+
+def test_what_could_not_be_loaded_again_is_not_saved(space: Space, saved: Path) -> None:
+    before = contents(saved)
+    for other, net in ((rs.loads(TINY, width=6), None), (space, "straight")):
+        with pytest.raises(RouteError, match="could not be loaded again") as error:
+            save_artifact(saved, other, rs.compile(space), net=net)
+        assert code(error) == "RS957" and str(saved) in str(error.value)
+    assert contents(saved) == before
+
+
+@pytest.mark.parametrize("most", [100, 2500])
+def test_a_full_disk_leaves_the_earlier_artifact(
+    space: Space, saved: Path, most: int, room: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    before = contents(saved)
+    with pytest.raises(OSError) as error, room(most):
+        save_artifact(saved, space, rs.compile(space))
+    assert Path(error.value.filename).parent == saved and contents(saved) == before

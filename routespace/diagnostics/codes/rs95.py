@@ -47,4 +47,11 @@ ENTRIES = (
         "`images`, `annotations` and `categories` that refer to each other.",
         'CocoBoxes("val2017", "captions_val2017.json")\n',
     ),
+    Entry(
+        "RS957",
+        "module that is not saved",
+        "What is saved can be loaded: weights are finite numbers, and the text with its parameters compiles to what\n"
+        "the weights are of. This is looked at before a file is written, so that an earlier artifact stays.",
+        'save_artifact("out/u_net", space, module)  # a weight is NaN\n',
+    ),
 )
