@@ -141,3 +141,9 @@ def test_no_file_hides_a_public_verb() -> None:
 
     files = {path.stem for path in PACKAGE.glob("*.py")} | {path.name for path in PACKAGE.iterdir() if path.is_dir()}
     assert files & set(routespace.__all__) == {"integrations"}
+
+
+def test_the_shipped_table_is_that_of_the_grammar() -> None:
+    from routespace.language.table_file import PATH, grammar_text, made
+
+    assert PATH.read_bytes() == made(grammar_text()), "run `python -m routespace.language.table_file`"

@@ -27,13 +27,13 @@ def analyse(grammar: str, start: str) -> dict[str, Any]:
     """
     lark = Lark(grammar, parser="lalr", lexer=_NoLexer, start=start, maybe_placeholders=False)
     source = lark.parser.parser._parse_table
-    number = {state: place for place, state in enumerate(source.states)}
+    number = _numbered(source.states, source.start_states[start])
     rules: list[tuple[int, str, str | None]] = []
     places: dict[int, int] = {}  # by identity: rules are slow to hash
     states: list[dict[str, int]] = []
-    for actions in source.states.values():
+    for state in number:
         row: dict[str, int] = {}
-        for symbol, (action, target) in actions.items():
+        for symbol, (action, target) in sorted(source.states[state].items(), key=lambda one: one[0]):
             if action is Shift:
                 row[symbol] = number[target]
                 continue
@@ -53,6 +53,18 @@ def analyse(grammar: str, start: str) -> dict[str, Any]:
         "patterns": patterns,
         "ignored": list(lark.ignore_tokens),
     }
+
+
+def _numbered(states: dict[Any, dict[str, tuple[Any, Any]]], start: Any) -> dict[Any, int]:
+    """The states in the order in which they are reached: Lark's own differs from process to process."""
+    found = {start: 0}
+    reached = [start]
+    for state in reached:
+        for _, (action, target) in sorted(states[state].items(), key=lambda one: one[0]):
+            if action is Shift and target not in found:
+                found[target] = len(reached)
+                reached.append(target)
+    return found
 
 
 def _rule(rule: Any) -> tuple[int, str, str | None]:

@@ -1,20 +1,16 @@
-"""The parse table that Lark makes of `grammars/route.lark`, arranged for a tight loop. Made once per grammar."""
+"""The parse table that Lark makes of `grammars/route.lark`, arranged for a tight loop."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from routespace.diagnostics.collector import collector_paused
 from routespace.language import build_tree
-from routespace.language.table_cache import cached, keep
+from routespace.language.table_file import START, grammar_text, shipped
 from routespace.language.tokens import END, Lexer
-
-START = "file"
 
 
 class Reduce(tuple[int, str, Callable[..., Any] | None, str]):
@@ -51,24 +47,16 @@ class Table:
     keywords: dict[str, str]  # terminal to spelling, of everything that is spelled in one way
 
 
-def grammar_text() -> str:
-    return (Path(__file__).parent.parent / "grammars" / "route.lark").read_text(encoding="utf-8")
-
-
 @cache
 def load() -> Table:
+    """The table that is shipped; where that is not of this grammar, or not whole, the grammar is analysed again."""
     with collector_paused():
-        text = grammar_text()
-        plain = cached(text)
-        if plain is not None:
-            try:
-                return arranged(plain)
-            except (KeyError, TypeError, ValueError, IndexError, re.error):
-                pass
-        from routespace.language.lalr import analyse
+        grammar = grammar_text()
+        plain = shipped(grammar)
+        if plain is None:
+            from routespace.language.lalr import analyse
 
-        plain = analyse(text, START)
-        keep(text, plain)
+            plain = analyse(grammar, START)
         return arranged(plain)
 
 
