@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, quantiles
@@ -11,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from routespace.integrations.pairs import Pair, Pairs, as_labels, unscored
 from routespace.runtime.modes import evaluating
+from routespace.runtime.result import Outcome
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Latency:
 
 def evaluate(
     module: nn.Module,
-    scenes: Dataset[tuple[Tensor, Tensor]],
+    scenes: Dataset[Pair],
     *,
     classes: int,
     batch_size: int = 1,
@@ -73,22 +76,67 @@ def evaluate(
 ) -> Evaluation:
     """Run `module`, compiled in any form and with one output of `classes` logits, over all `(image, label)` of a set.
 
-    Pixels labelled `ignore` do not count. Costs are counted by `convention`, else as the space declares. The module is
-    run in evaluation mode and left in the mode it was in.
+    Labels are whole numbers of any dtype; pixels labelled `ignore` do not count. Costs are counted by `convention`,
+    else as the space declares. The module is run in evaluation mode and left in the mode it was in. Warns where all
+    labels hold one class and `ignore` only. Raises `ValueError` for an empty set, for classes that the module does not
+    have, and for an item that does not fit, which it names.
     """
-    confusion = torch.zeros(classes, classes, dtype=torch.int64)
-    costs: dict[str, list[float]] = {"expected": [], "hard": [], "executed": []}
-    device = _device(module)
+    scores = Scores(classes, ignore=ignore, convention=convention)
+    device, dtype = _device(module), _dtype(module)
+    wanted = Pairs("scenes", classes, ignore, dtype=dtype)
     with evaluating(module):
-        for images, labels in DataLoader(scenes, batch_size):
-            out = module(images.to(device))
-            confusion += _confusion(out.output.argmax(1).cpu(), labels, classes, ignore)
-            spent = out.routing.cost.under(convention) if convention else out.routing.cost
-            for name, values in costs.items():
-                values.extend(getattr(spent, name).double().tolist())
-    both = confusion.diagonal().double()
-    either = confusion.sum(0) + confusion.sum(1) - both
-    return Evaluation(tuple((both / either).tolist()), *(tuple(values) for values in costs.values()))
+        for items in DataLoader(scenes, batch_size, collate_fn=list):
+            images, labels = wanted.batch(list(enumerate(items, scores.images)))
+            scores.add(module(images.to(device)), labels)
+    if not scores.images:
+        raise ValueError("`scenes` is empty")
+    remark = scores.remark("scenes")
+    if remark is not None:
+        warnings.warn(remark, stacklevel=2)
+    return scores.evaluation()
+
+
+class Scores:
+    """What predictions are worth that were made so far, batch by batch: see `evaluate`."""
+
+    def __init__(self, classes: int, *, ignore: int = 255, convention: str | None = None) -> None:
+        self.classes, self.ignore, self.convention = classes, ignore, convention
+        self.confusion = torch.zeros(classes, classes, dtype=torch.int64)
+        self.ignored = 0
+        self.costs: dict[str, list[float]] = {"expected": [], "hard": [], "executed": []}
+
+    @property
+    def images(self) -> int:
+        return len(self.costs["hard"])
+
+    def add(self, out: Outcome, labels: Tensor) -> None:
+        """Count the outcome of a batch against its labels (N, H, W). Raises `ValueError` where they do not fit."""
+        output = out.output
+        if not isinstance(output, Tensor):
+            raise ValueError(f"the module has {len(output)} outputs: one of logits is measured")
+        if output.shape[1] != self.classes:
+            raise ValueError(f"`classes` is {self.classes}, the output of the module has {output.shape[1]}")
+        predicted = output.argmax(1).cpu()
+        if predicted.shape != labels.shape:
+            made, given = tuple(predicted.shape[1:]), tuple(labels.shape[1:])
+            raise ValueError(f"labels are {given}, the predictions of the module {made}")
+        labels = as_labels(labels, self.classes, self.ignore)
+        counted = labels != self.ignore
+        pairs = labels[counted] * self.classes + predicted[counted]
+        self.confusion += torch.bincount(pairs, minlength=self.classes**2).reshape(self.classes, self.classes)
+        self.ignored += labels.numel() - int(counted.sum())
+        spent = out.routing.cost.under(self.convention) if self.convention else out.routing.cost
+        for name, values in self.costs.items():
+            values.extend(getattr(spent, name).double().tolist())
+
+    def remark(self, name: str) -> str | None:
+        """What to warn of in the labels of the set `name`."""
+        return unscored(name, self.confusion.sum(1).tolist(), self.ignored, self.ignore)
+
+    def evaluation(self) -> Evaluation:
+        both = self.confusion.diagonal().double()
+        either = self.confusion.sum(0) + self.confusion.sum(1) - both
+        return Evaluation(tuple((both / either).tolist()), *(tuple(values) for values in self.costs.values()))
 
 
 def measure_latency(
@@ -141,8 +189,5 @@ def _device(module: nn.Module) -> torch.device:
     return next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
 
 
-def _confusion(predicted: Tensor, labels: Tensor, classes: int, ignore: int) -> Tensor:
-    """Pixels by (label, prediction): (classes, classes)."""
-    counted = labels != ignore
-    pairs = labels[counted] * classes + predicted[counted]
-    return torch.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+def _dtype(module: nn.Module) -> torch.dtype | None:
+    return next((parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()), None)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sized
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from torch import Tensor
-from torch.utils.data import Dataset
+import torch
+from torch.utils.data import Dataset, IterableDataset
 
 from routespace.graph.infer import infer
 from routespace.graph.ir import Input, Output, RouteGraph
 from routespace.integrations.artifact import DESCRIPTION
 from routespace.integrations.fault import RunError
-from routespace.integrations.train.data import Pair, random_state
+from routespace.integrations.pairs import Pair, Pairs, Size
+from routespace.integrations.train.data import random_state
 from routespace.integrations.train.recipe import Recipe
 from routespace.space.fault import Fault
 
@@ -55,40 +57,44 @@ def check_classes(graph: RouteGraph, classes: int) -> None:
         raise ValueError(f"`classes` is {classes}, the output of space `{graph.name}` has {given[0]}")
 
 
-def check_set(name: str, given: Dataset[Pair], graph: RouteGraph, classes: int, recipe: Recipe) -> None:
-    """Raises `ValueError` for a set that is empty or whose first item does not fit the space and its classes."""
+def pairs_of(graph: RouteGraph, classes: int, recipe: Recipe) -> Pairs:
+    """What the items of sets have to be that `graph` learns from."""
+    channels = next(value.channels for value in graph.values if isinstance(value, Input))
+    return Pairs("", classes, recipe.ignore_index, channels, torch.float32, OutputSizes(graph))
+
+
+def check_set(name: str, given: Dataset[Pair], wanted: Pairs, recipe: Recipe) -> None:
+    """Raises `ValueError` for a set that is empty or whose first item is not what is `wanted`."""
+    if isinstance(given, IterableDataset) or not hasattr(given, "__len__"):
+        raise ValueError(f"`{name}` is a `{type(given).__name__}`: a set with a length and numbered items is needed")
     if len(cast(Sized, given)) == 0:
         raise ValueError(f"`{name}` is empty")
     with random_state(recipe.seed):
-        image, label = given[0]
-    channels = next(value.channels for value in graph.values if isinstance(value, Input))
-    if image.dim() != 3 or image.shape[0] != channels or min(image.shape[1:]) < graph.smallest:
-        wanted = f"({channels}, H, W) with sides of at least {graph.smallest}"
-        raise ValueError(f"`{name}` gives images {tuple(image.shape)}, {wanted} is needed")
-    if label.shape != image.shape[1:]:
-        raise ValueError(f"`{name}` gives labels {tuple(label.shape)} for images {tuple(image.shape)}")
-    made = _output_size(graph, (image.shape[1], image.shape[2]))
-    if made != tuple(label.shape):
-        raise ValueError(
-            f"`{name}` gives labels {tuple(label.shape)}, space `{graph.name}` makes a map of {made} of them"
-        )
-    beyond = _beyond(label, classes, recipe.ignore_index)
-    if beyond is not None:
-        raise ValueError(
-            f"`{name}` has a class {beyond}: there are 0 to {classes - 1}, and {recipe.ignore_index} is ignored"
-        )
+        replace(wanted, name=name).pair(0, given[0])
 
 
-def _output_size(graph: RouteGraph, size: tuple[int, int]) -> tuple[int, int]:
-    """The size of the output for images of `size`; `ValueError` for images that do not fit."""
-    try:
-        shapes = infer(graph, size).shapes
-    except Fault as fault:
-        raise ValueError(f"images of {size} do not fit space `{graph.name}`: {fault.message}") from None
-    made = next(shapes[value.name] for value in graph.values if isinstance(value, Output))
-    return made.height, made.width
+class OutputSizes:
+    """The size of the output of a graph with one, for images of a size; raises `ValueError` for images that do not fit.
 
+    It goes to the processes that load data, as a function with a cache would not.
+    """
 
-def _beyond(label: Tensor, classes: int, ignored: int) -> int | None:
-    found = label[(label != ignored) & ((label < 0) | (label >= classes))]
-    return int(found[0]) if found.numel() else None
+    def __init__(self, graph: RouteGraph) -> None:
+        self.graph = graph
+        self.known: dict[Size, Size] = {}
+
+    def __call__(self, size: Size) -> Size:
+        if size not in self.known:
+            self.known[size] = self._infer(size)
+        return self.known[size]
+
+    def _infer(self, size: Size) -> Size:
+        graph = self.graph
+        if min(size) < graph.smallest:
+            raise ValueError(f"sides of at least {graph.smallest} are needed")
+        try:
+            shapes = infer(graph, size).shapes
+        except Fault as fault:
+            raise ValueError(f"they do not fit space `{graph.name}`: {fault.message}") from None
+        made = next(shapes[value.name] for value in graph.values if isinstance(value, Output))
+        return made.height, made.width

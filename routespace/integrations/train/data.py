@@ -6,31 +6,42 @@ import random
 import sys
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from routespace.integrations.pairs import Pair, Pairs
 from routespace.integrations.train.recipe import Recipe
 
-Pair: TypeAlias = tuple[Tensor, Tensor]
 Key: TypeAlias = tuple[int, int]
+Numbered: TypeAlias = tuple[int, object]
 
 
 class StepData(LightningDataModule):
     """Batches of `(image, label)` for a run of `recipe.steps` steps, and the images to validate on.
 
     The whole run is one epoch; the training set is gone through in a new order each time it is used up. Several devices
-    each take their share of every batch. `workers` processes load the data; no number depends on how many.
+    each take their share of every batch. `workers` processes load the data; no number depends on how many. Items are
+    held to what `wanted` says of both sets, if it is given, and a `ValueError` names the set and the item.
     """
 
-    def __init__(self, train_set: Dataset[Pair], val_set: Dataset[Pair], recipe: Recipe, workers: int = 0) -> None:
+    def __init__(
+        self,
+        train_set: Dataset[Pair],
+        val_set: Dataset[Pair],
+        recipe: Recipe,
+        workers: int = 0,
+        wanted: Pairs | None = None,
+    ) -> None:
         super().__init__()
         self.train_set, self.val_set, self.recipe, self.workers = train_set, val_set, recipe, workers
+        self.wanted = wanted or Pairs("", ignore=recipe.ignore_index)
 
     def train_dataloader(self) -> StepLoader:
         trainer = self.trainer
@@ -41,13 +52,12 @@ class StepData(LightningDataModule):
             len(cast(Sized, self.train_set)), self.recipe.batch_size, self.recipe.steps * repeats, self.recipe.seed,
             rank, world,
         )  # fmt: skip
-        return StepLoader(_Keyed(self.train_set, self.recipe.seed), order, self.workers)
+        keyed = _Keyed(self.train_set, self.recipe.seed)
+        return StepLoader(keyed, order, self.workers, replace(self.wanted, name="train_set"))
 
-    def val_dataloader(self) -> DataLoader[Pair]:
-        return DataLoader(
-            self.val_set, self.recipe.batch_size, num_workers=self.workers, generator=torch.Generator(),
-            worker_init_fn=begin_worker,
-        )  # fmt: skip
+    def val_dataloader(self) -> PairLoader:
+        numbered, wanted = _Numbered(self.val_set), replace(self.wanted, name="val_set")
+        return PairLoader(numbered, wanted, self.workers, batch_size=self.recipe.batch_size)
 
 
 class StepOrder:
@@ -79,14 +89,35 @@ class StepOrder:
         return self._round[1][within]
 
 
-class StepLoader(DataLoader[Pair]):
+class PairLoader(DataLoader[Pair]):
+    """Loads batches of numbered items that are what is `wanted`; `ValueError` names the first that is not."""
+
+    def __init__(self, dataset: Dataset[Numbered], wanted: Pairs, workers: int, **settings: Any) -> None:
+        super().__init__(
+            cast("Dataset[Pair]", dataset), collate_fn=partial(_collate, wanted), num_workers=workers,
+            generator=torch.Generator(), worker_init_fn=begin_worker, **settings,
+        )  # fmt: skip
+
+    def __iter__(self) -> Any:
+        for batch in super().__iter__():
+            if isinstance(batch, ValueError):
+                raise batch
+            yield batch
+
+
+def _collate(wanted: Pairs, items: list[Numbered]) -> Pair | ValueError:
+    """A batch, or why there is none: what is raised in a process that loads data arrives with that process's trace."""
+    try:
+        return wanted.batch(items)
+    except ValueError as error:
+        return error
+
+
+class StepLoader(PairLoader):
     """Loads the batches of a `StepOrder` and can be set to go on where another one stopped."""
 
-    def __init__(self, dataset: _Keyed, order: StepOrder, workers: int = 0) -> None:
-        super().__init__(
-            cast("Dataset[Pair]", dataset), batch_sampler=cast(Any, order), num_workers=workers,
-            generator=torch.Generator(), worker_init_fn=begin_worker,
-        )  # fmt: skip
+    def __init__(self, dataset: _Keyed, order: StepOrder, workers: int, wanted: Pairs) -> None:
+        super().__init__(dataset, wanted, workers, batch_sampler=order)
         self.order = order
         self.taken = 0
 
@@ -115,16 +146,29 @@ def begin_worker(number: int) -> None:
     sys.excepthook = hook
 
 
-class _Keyed(Dataset[Pair]):
+class _Keyed(Dataset[Numbered]):
     """Items under a random state that depends on the seed and their place in the run, whichever process loads them."""
 
     def __init__(self, dataset: Dataset[Pair], seed: int) -> None:
         self.dataset, self.seed = dataset, seed
 
-    def __getitem__(self, key: Key) -> Pair:
+    def __getitem__(self, key: Key) -> Numbered:
         place, index = key
         with random_state(mix_seed(self.seed, place)):
-            return self.dataset[index]
+            return index, self.dataset[index]
+
+
+class _Numbered(Dataset[Numbered]):
+    """Items with their numbers."""
+
+    def __init__(self, dataset: Dataset[Pair]) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(cast(Sized, self.dataset))
+
+    def __getitem__(self, index: int) -> Numbered:
+        return index, self.dataset[index]
 
 
 def mix_seed(*parts: int) -> int:

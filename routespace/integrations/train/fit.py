@@ -15,10 +15,18 @@ from torch.utils.data import Dataset
 
 import routespace as rs
 from routespace.integrations.artifact import save_artifact, space_text
+from routespace.integrations.pairs import Pair
 from routespace.integrations.scenes import CLASSES, Scenes
 from routespace.integrations.train.checkpoint import AtomicCheckpointIO, SaveLast, check_same_run
-from routespace.integrations.train.checks import check_classes, check_counts, check_free, check_set, check_size
-from routespace.integrations.train.data import Pair, StepData
+from routespace.integrations.train.checks import (
+    check_classes,
+    check_counts,
+    check_free,
+    check_set,
+    check_size,
+    pairs_of,
+)
+from routespace.integrations.train.data import StepData
 from routespace.integrations.train.progress import Journal, Row, progress_callbacks, quiet_lightning
 from routespace.integrations.train.recipe import Recipe
 from routespace.integrations.train.task import Segmentation
@@ -86,10 +94,14 @@ def train(
     never stopped. `trainer_args` go to Lightning's `Trainer` and win over what is set here. All files are written
     below `out_dir`; files of another run there are replaced only if `overwrite` says so.
 
-    Raises, before anything is written, `ValueError` for numbers and sets that no run can have, `RunError` where
-    `out_dir` holds another run, and `RouteError` RS954 where the resumed run had other settings. Raises `RunError`
-    where the loss or a weight is no finite number any more; the last checkpoint before that is kept, and no artifact
-    is written.
+    Items are pairs of a float32 image (C, H, W) and a label (H, W) of whole numbers, of any dtype, below `classes` or
+    255 for no class; the images of a batch have one size. A `ValueError` names the set and the item that is anything
+    else. Warns where the labels of `val_set` hold one class and 255 only.
+
+    Raises, before anything is written, `ValueError` for numbers and sets that no run can have, first items included,
+    `RunError` where `out_dir` holds another run, and `RouteError` RS954 where the resumed run had other settings.
+    Raises `RunError` where the loss or a weight is no finite number any more; the last checkpoint before that is kept,
+    and no artifact is written.
     """
     recipe = Recipe(steps, batch_size, lr, seed, warmup=warmup)
     graph = rs.build(space)
@@ -101,8 +113,9 @@ def train(
     checkpoint, artifact = out_dir / "last.ckpt", out_dir / "artifact"
     train_set = train_set if train_set is not None else Scenes(steps * batch_size, size, seed)
     val_set = val_set if val_set is not None else Scenes(64, size, seed + UNSEEN)
-    check_set("train_set", train_set, graph, classes, recipe)
-    check_set("val_set", val_set, graph, classes, recipe)
+    wanted = pairs_of(graph, classes, recipe)
+    check_set("train_set", train_set, wanted, recipe)
+    check_set("val_set", val_set, wanted, recipe)
     run = _describe(recipe, space, net, train_set) | _describe_trainer(trainer_args or {})
     if resume is not None:
         resume = Path(resume) / checkpoint.name if Path(resume).is_dir() else Path(resume)
@@ -110,7 +123,7 @@ def train(
     if not overwrite:
         check_free(checkpoint, artifact, resume)
     module = rs.compile(space, form="fixed", net=net, seed=seed) if net else rs.compile(space, form="dense", seed=seed)
-    data = StepData(train_set, val_set, recipe, workers)
+    data = StepData(train_set, val_set, recipe, workers, wanted)
     task, journal = Segmentation(module, recipe, classes), Journal()
     out_dir.mkdir(parents=True, exist_ok=True)
     saving = SaveLast(checkpoint, checkpoint_every or max(1, steps // 10), run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -12,7 +13,8 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassJaccardIndex
 
 import routespace as rs
-from routespace.integrations.train.data import Pair, mix_seed
+from routespace.integrations.pairs import Pair, as_labels, split, unscored
+from routespace.integrations.train.data import mix_seed
 from routespace.integrations.train.recipe import Recipe
 
 
@@ -27,6 +29,7 @@ class Segmentation(LightningModule):
         self.module, self.recipe = module, recipe
         self.miou = MulticlassJaccardIndex(classes, average="macro", ignore_index=recipe.ignore_index)
         self.expected, self.hard, self.executed = Spread(), Spread(), Spread()
+        self.labels, self.warned = Labels(classes, recipe.ignore_index), False
 
     @property
     def costs(self) -> dict[str, Spread]:
@@ -41,7 +44,7 @@ class Segmentation(LightningModule):
         torch.manual_seed(mix_seed(self.recipe.seed, self.global_step, self.global_rank))
 
     def training_step(self, batch: Pair, batch_idx: int) -> Tensor:
-        images, labels = batch
+        images, labels = self._pair(batch)
         out = self.module(images)
         task = functional.cross_entropy(out.output, labels, ignore_index=self.recipe.ignore_index)
         budget: Tensor = rs.budget_loss(self.module, out, self.done)
@@ -50,9 +53,10 @@ class Segmentation(LightningModule):
         return task + budget
 
     def validation_step(self, batch: Pair, batch_idx: int) -> None:
-        images, labels = batch
+        images, labels = self._pair(batch)
         out = self.module(images)
         self.miou.update(out.output.argmax(1), labels)
+        self.labels.update(labels)
         for name, spread in self.costs.items():
             spread.update(getattr(out.routing.cost, name))
 
@@ -63,6 +67,22 @@ class Segmentation(LightningModule):
             spread.reset()
         self.miou.reset()
         self.log_dict(values)
+        *counts, ignored = self.labels.compute().tolist()
+        self.labels.reset()
+        remark = unscored("val_set", counts, ignored, self.recipe.ignore_index)
+        if remark is not None and not self.warned and self.trainer.is_global_zero:
+            warnings.warn(remark, stacklevel=2)
+        self.warned = True
+
+    def _pair(self, batch: object) -> Pair:
+        """The batch with labels as int64. Raises `ValueError` for what is no pair, and for classes there are not."""
+        try:
+            images, labels = split(batch)
+            # A GPU would have to be waited for, and what `StepData` loads was looked at before it went there.
+            classes = self.labels.classes if labels.device.type == "cpu" else None
+            return images, as_labels(labels, classes, self.recipe.ignore_index)
+        except ValueError as error:
+            raise ValueError(f"the batch: {error}") from None
 
     def configure_optimizers(self) -> Any:
         recipe = self.recipe
@@ -71,6 +91,25 @@ class Segmentation(LightningModule):
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.lr_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class Labels(Metric):
+    """How many pixels have each of `classes`, and, last, how many are ignored, over all images and devices."""
+
+    full_state_update = False
+    counts: Tensor
+
+    def __init__(self, classes: int, ignore: int) -> None:
+        super().__init__()
+        self.classes, self.ignore = classes, ignore
+        self.add_state("counts", torch.zeros(classes + 1, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, labels: Tensor) -> None:
+        places = torch.where(labels == self.ignore, self.classes, labels).flatten()
+        self.counts += torch.bincount(places, minlength=self.classes + 1)
+
+    def compute(self) -> Tensor:
+        return self.counts
 
 
 class Spread(Metric):
