@@ -127,6 +127,9 @@ def _share(kept: nn.Module, full: nn.Module) -> None:
         if isinstance(leaf, GateLeaf):
             assert isinstance(other, GateLeaf)
             leaf.activation, leaf.control = other.activation, other.control
+        if isinstance(leaf, sparse_maps.Route):
+            assert isinstance(other, sparse_maps.Route)
+            leaf.kernels = other.kernels
         plan = getattr(leaf, "plan", None)
         if isinstance(plan, Plan):
             leaf.plan = Plan(getattr(leaf, name), plan.targets)

@@ -6,67 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from numbers import Real
-from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from routespace.diagnostics import did_you_mean
+from routespace.runtime.entered import Handle, entered, entering, setting
 from routespace.runtime.errors import GateError
+from routespace.runtime.override import Control, Override, Weight
 from routespace.runtime.result import Routing
 from routespace.runtime.tree import every
-
-Weight = float | Tensor
-Override: TypeAlias = "tuple[tuple[Weight, ...] | None, tuple[Tensor, ...] | None]"
-"""Weights of the routes of a gate and where they are open; None where the gate, or its weights, tell that."""
-
-
-class Control:
-    """The override of one gate: for each of its routes a weight, or None while the gate decides itself; and where a
-    record is replayed, whether it is open, which weights of 0 and NaN do not tell."""
-
-    def __init__(self, routes: tuple[str, ...]) -> None:
-        self.routes = routes
-        self.forced: tuple[Weight, ...] | None = None
-        self.opened: tuple[Tensor, ...] | None = None
-
-    def decided(self, batch: int, like: Tensor, size: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
-        """Forced weights and which of them are open, on the device of `like`: (N, K), or (N, K, H, W) of a gate per
-        position for maps of `size`. More than 0 is open, and NaN."""
-        assert self.forced is not None
-        weights = self._columns(self.forced, batch, like, size)
-        if self.opened is None:
-            return weights, ~(weights <= 0)
-        return weights, self._columns(self.opened, batch, like, size) > 0
-
-    def _columns(self, given: Sequence[Weight], batch: int, like: Tensor, size: tuple[int, int] | None) -> Tensor:
-        return self._numbers(given, batch, like) if size is None else self._maps(given, batch, size, like)
-
-    def _numbers(self, given: Sequence[Weight], batch: int, like: Tensor) -> Tensor:
-        """One number for each image and route (N, K)."""
-        columns: list[Tensor] = []
-        for route, weight in zip(self.routes, given, strict=True):
-            column = torch.as_tensor(weight, dtype=like.dtype, device=like.device)
-            if column.dim() > 1:
-                raise GateError(f"weights forced on `{route}` are {tuple(column.shape)}, one for each image is needed")
-            if column.dim() == 1 and column.shape[0] != batch:
-                raise GateError(f"weights forced on `{route}` are for {column.shape[0]} images, the batch has {batch}")
-            columns.append(column.expand(batch) if column.dim() == 0 else column)
-        return torch.stack(columns, 1) if columns else like.new_zeros(batch, 0)
-
-    def _maps(self, given: Sequence[Weight], batch: int, size: tuple[int, int], like: Tensor) -> Tensor:
-        """A map for each image and route (N, K, H, W): of a number, of one for each image, or as given (N, H, W)."""
-        columns: list[Tensor] = []
-        for route, weight in zip(self.routes, given, strict=True):
-            column = torch.as_tensor(weight, dtype=like.dtype, device=like.device)
-            if column.dim() == 1:
-                column = column.view(-1, 1, 1)
-            try:
-                columns.append(column.expand(batch, *size))
-            except RuntimeError:
-                shown = tuple(column.shape)
-                raise GateError(f"weights forced on `{route}` are {shown}, {(batch, *size)} is needed") from None
-        return torch.stack(columns, 1) if columns else like.new_zeros(batch, 0, *size)
 
 
 def controls(module: nn.Module) -> dict[str, dict[str, tuple[Control, int]]]:
@@ -92,25 +41,20 @@ def forcing(module: nn.Module, gates: Mapping[str, Mapping[str, Weight] | str | 
     if not isinstance(gates, Mapping):
         raise GateError(f"what is forced is a mapping from nodes to weights, not a {type(gates).__name__}")
     known = controls(module)
-    changed: dict[int, tuple[Control, Override]] = {}
-    try:
-        for node, wanted in gates.items():
-            if node not in known:
-                hint = did_you_mean(node, known)
-                raise GateError(f"no node `{node}` with a gate{f'; {hint}' if hint else ''}")
-            _force(node, known[node], wanted, changed)
+    overrides: dict[Handle, Override] = {}
+    for node, wanted in gates.items():
+        if node not in known:
+            hint = did_you_mean(node, known)
+            raise GateError(f"no node `{node}` with a gate{f'; {hint}' if hint else ''}")
+        overrides.update(_forced(node, known[node], wanted))
+    with entering(overrides):
         yield module
-    finally:
-        for control, before in changed.values():
-            control.forced, control.opened = before
 
 
-def _force(
-    node: str,
-    routes: dict[str, tuple[Control, int]],
-    wanted: Mapping[str, Weight] | str | float,
-    changed: dict[int, tuple[Control, Override]],
-) -> None:
+def _forced(
+    node: str, routes: dict[str, tuple[Control, int]], wanted: Mapping[str, Weight] | str | float
+) -> dict[Handle, Override]:
+    """The overrides of the gates of a node."""
     if isinstance(wanted, str):
         if wanted not in ("open", "closed"):
             raise GateError(f"a gate is forced open, closed or to weights, not `{wanted}`")
@@ -125,10 +69,10 @@ def _force(
         if route not in routes:
             hint = did_you_mean(route, routes)
             raise GateError(f"node `{node}` has no route `{route}`{f'; {hint}' if hint else ''}")
-    for control, _ in routes.values():
-        if id(control) not in changed:
-            changed[id(control)] = (control, (control.forced, control.opened))
-            control.forced, control.opened = tuple(_plain(wanted.get(route, 0.0)) for route in control.routes), None
+    return {
+        control: Override(control.routes, tuple(_plain(wanted.get(route, 0.0)) for route in control.routes))
+        for control, _ in routes.values()
+    }
 
 
 def _plain(weight: Weight) -> Weight:
@@ -138,23 +82,10 @@ def _plain(weight: Weight) -> Weight:
 @contextmanager
 def among(module: nn.Module, places: Sequence[int]) -> Iterator[nn.Module]:
     """Within the block, weights forced for each image of a batch are those of the images at `places`."""
-    held = {id(control): control for routes in controls(module).values() for control, _ in routes.values()}
-    before = [(control.forced, control.opened) for control in held.values()]
-    try:
-        for control in held.values():
-            if control.forced is not None:
-                control.forced = tuple(_taken(weight, places) for weight in control.forced)
-            if control.opened is not None:
-                control.opened = tuple(opened[list(places)] for opened in control.opened)
+    blocks = entered()
+    held = {control: setting(blocks, control) for of in controls(module).values() for control, _ in of.values()}
+    with entering({control: override.among(places) for control, override in held.items() if override is not None}):
         yield module
-    finally:
-        for control, (forced, opened) in zip(held.values(), before, strict=True):
-            control.forced, control.opened = forced, opened
-
-
-def _taken(weight: Weight, places: Sequence[int]) -> Weight:
-    is_each = isinstance(weight, Tensor) and weight.dim() > 0
-    return weight[list(places)] if is_each else weight  # type: ignore[index]
 
 
 def _stay(body: nn.Module, mode: bool = True) -> nn.Module:
@@ -174,18 +105,19 @@ def replaying(module: nn.Module, routing: Routing) -> Iterator[nn.Module]:
         missing = [route for route in routes if route not in routing.weights.get(node, {})]
         if missing:
             raise GateError(f"this is a routing of another space: it has nothing of route `{missing[0]}` of `{node}`")
-    gates = {
-        node: {
-            route: torch.where(routing.reached_by(node, route), weight.detach(), 0.0) for route, weight in of.items()
-        }
-        for node, of in routing.weights.items()
-    }
-    with forcing(module, gates):
-        for node, routes in controls(module).items():
-            for control, _ in routes.values():
-                if routing.opened is not None:
-                    control.opened = tuple(routing.opened[node][route] for route in control.routes)
+    overrides: dict[Handle, Override] = {}
+    for node, routes in controls(module).items():
+        for control in {control for control, _ in routes.values()}:
+            weights = tuple(_recorded(routing, node, route) for route in control.routes)
+            opened = None if routing.opened is None else tuple(map(routing.opened[node].__getitem__, control.routes))
+            overrides[control] = Override(control.routes, weights, opened)
+    with entering(overrides):
         yield module
+
+
+def _recorded(routing: Routing, node: str, route: str) -> Tensor:
+    """The weight that a route had, 0 where it was not asked for."""
+    return torch.where(routing.reached_by(node, route), routing.weights[node][route].detach(), 0.0)
 
 
 def freeze(module: nn.Module, *nodes: str) -> None:

@@ -179,8 +179,9 @@ class Gate(GateLeaf):
 
     def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> Decision:
         wanted = both(x.present, needed(self.atoms, decisions))
-        if self.control.forced is not None:
-            weights, opened = self.control.decided(frame.batch, x.value)
+        override = frame.setting(self.control)
+        if override is not None:
+            weights, opened = override.decided(frame.batch, x.value)
             return self.decide(weights, opened, wanted, weights, consulted=False)
         picked = None
         if self.coupled and self.training and wanted is not None:

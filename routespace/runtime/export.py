@@ -88,8 +88,9 @@ class Gate(dense.Gate):
 
     def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> Decision:
         wanted = both(x.present, needed(self.atoms, decisions))
-        if self.control.forced is not None:
-            weights, opened = self.control.decided(frame.batch, x.value)
+        override = frame.setting(self.control)
+        if override is not None:
+            weights, opened = override.decided(frame.batch, x.value)
             return self.decide(weights, opened, wanted, weights, consulted=False)
         logits = on_rows(self.body, x.value, wanted, frame, self.targets).flatten(1)
         weights, opened = self.activation(logits)

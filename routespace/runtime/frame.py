@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from routespace.runtime.again import seen
 from routespace.runtime.blanks import BlankStore
+from routespace.runtime.entered import Blocks, Handle, setting
 from routespace.runtime.errors import InputError
 from routespace.runtime.unpickled import Unpickled
 from routespace.space.shape import Stride
@@ -30,7 +32,7 @@ class Frame:
     which a pruned route was open for.
 
     `size` is that of the images, or of every input by its name; `inputs` are the tensors, `images` the first of them;
-    `weights` say where the parameters of the module stand.
+    `weights` say where the parameters of the module stand; `blocks` are those that the call was made in.
     """
 
     batch: int
@@ -41,10 +43,15 @@ class Frame:
     images: Tensor
     blanks: BlankStore
     weights: Sequence[Place]
+    blocks: Blocks = ()
     ran: dict[int, list[int]] = field(default_factory=dict)
     missed: set[int] = field(default_factory=set)
     shares: list[tuple[int, Sequence[int], Sequence[int] | None]] = field(default_factory=list)
     relus: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    def setting(self, handle: Handle) -> Any:
+        """What the blocks that the call was made in say of a part of the module; None where they say nothing."""
+        return setting(self.blocks, handle) if self.blocks else None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -85,7 +92,22 @@ class Frame:
         self.ran.setdefault(unit, []).extend(images)
 
 
-class Begin(nn.Module):
+class Opening(nn.Module):
+    """What opens the frame of a call. A replica of a module holds the blocks that it was made in, wherever it runs."""
+
+    held: Blocks = ()
+
+    def entered(self) -> Blocks:
+        """The blocks that a call is made in."""
+        return (*self.held, *seen())
+
+    def _replicate_for_data_parallel(self) -> Opening:
+        replica: Opening = super()._replicate_for_data_parallel()  # type: ignore[no-untyped-call]
+        replica.held = self.entered()
+        return replica
+
+
+class Begin(Opening):
     """Checks the images and opens the frame of a call.
 
     `sizes_of` gives, for an image size, the sizes of streams by stride and by name; it raises `InputError` where a
@@ -122,10 +144,12 @@ class Begin(nn.Module):
             )
         check_against(images, self.weights)
         inputs = {self.name: images}
-        return Frame(images.shape[0], size, *self.sizes_of(size), inputs, images, self.blanks, self.weights)
+        return Frame(
+            images.shape[0], size, *self.sizes_of(size), inputs, images, self.blanks, self.weights, self.entered()
+        )
 
 
-class BeginPyramid(nn.Module):
+class BeginPyramid(Opening):
     """Checks the levels of a pyramid and opens the frame of a call. `levels` are (name of the input, label, channels,
     stride), finest first; the rest as in `Begin`."""
 
@@ -154,7 +178,9 @@ class BeginPyramid(nn.Module):
             for (name, *_), tensor in zip(self.levels, tensors, strict=True)
         )
         inputs = {name: tensor for (name, *_), tensor in zip(self.levels, tensors, strict=True)}
-        return Frame(first.shape[0], size, *self.sizes_of(size), inputs, first, self.blanks, self.weights)
+        return Frame(
+            first.shape[0], size, *self.sizes_of(size), inputs, first, self.blanks, self.weights, self.entered()
+        )
 
     def tensors(self, given: Mapping[str, Tensor] | Sequence[Tensor]) -> list[Tensor]:
         """What is given, in order of the levels."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from routespace.runtime.control import Control
+from routespace.runtime.override import Control
 
 Atoms = tuple[tuple[int, int | None], ...]
 """Pairs of (which of the decisions given, route index or None for closed)."""

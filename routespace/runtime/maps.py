@@ -86,8 +86,9 @@ class Gate(GateLeaf):
     def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> MapDecision:
         wanted = both(x.present, needed(self.atoms, decisions))
         reached = wanted if wanted is not None else x.value.new_ones(frame.batch, dtype=torch.bool)
-        if self.control.forced is not None:
-            weights, opened = self.control.decided(frame.batch, x.value, frame.values[self.name])
+        override = frame.setting(self.control)
+        if override is not None:
+            weights, opened = override.decided(frame.batch, x.value, frame.values[self.name])
             return decided(self.activation, weights, opened, reached, weights, consulted=False)
         counted = wanted if self.coupled and self.training else None
         logits = of_rows(counted, lambda x: run(self.body, x, frame.sizes, self.targets), x.value)

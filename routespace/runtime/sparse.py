@@ -204,8 +204,9 @@ class Gate(GateLeaf):
         pieces = list(x.pieces) if wanted is None else x.among(wanted)
         images = [image for piece in pieces for image in piece.images]
         like = frame.images
-        if self.control.forced is not None:
-            weights, opened = (one[images] for one in self.control.decided(frame.batch, like))
+        override = frame.setting(self.control)
+        if override is not None:
+            weights, opened = (one[images] for one in override.decided(frame.batch, like))
             return self.decide(frame, images, weights, weights, opened, consulted=False)
         if self.training and self.coupled:
             pieces = join(pieces)

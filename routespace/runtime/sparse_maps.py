@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from routespace.runtime.entered import Handle, entering
 from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
 from routespace.runtime.leaves import GateLeaf, GateParts, RouteParts
@@ -54,8 +55,9 @@ class Gate(GateLeaf):
         full = frame.images.new_zeros(frame.batch, len(self.routes), *size)
         reached = torch.zeros(frame.batch, dtype=torch.bool, device=full.device)
         reached[images] = True
-        if self.control.forced is not None:
-            weights, opened = self.control.decided(frame.batch, full, size)
+        override = frame.setting(self.control)
+        if override is not None:
+            weights, opened = override.decided(frame.batch, full, size)
             return self.decide(weights, opened, reached, weights, images, consulted=False)
         made = [self.plan(piece.value, frame).expand(len(piece.images), -1, -1, -1) for piece in pieces]
         for piece in pieces:
@@ -81,7 +83,8 @@ class Gate(GateLeaf):
 class Route(nn.Module):
     """α·op(source) at the positions where the route is open; nothing else of the op is computed.
 
-    `filled`, the name and channels of its value, says that zeros are to be there as a tensor, not left out.
+    `filled`, the name and channels of its value, says that zeros are to be there as a tensor, not left out; `kernels`
+    is the handle by which the choice of kernels is set.
     """
 
     def __init__(self, parts: RouteParts) -> None:
@@ -90,7 +93,7 @@ class Route(nn.Module):
         self.skips = is_skippable(parts.op)
         self.coupled = parts.coupled
         self.units: tuple[int | None, ...] = ()
-        self.choose: Chooser = measured
+        self.kernels = Handle()
         self.filled: tuple[str, int] | None = None
 
     def forward(self, frame: Frame, source: Rows, decision: MapDecision) -> Rows:
@@ -115,7 +118,8 @@ class Route(nn.Module):
                 frame.share(unit, images, None)
             return Piece(selected(self.op, self.targets, value, mask, frame.sizes, gain), piece.images)
         work = Work(len(images))
-        made = run_where(self.op, value, mask, frame.sizes, gain, choose=self.choose, work=work)
+        choose: Chooser = frame.setting(self.kernels) or measured
+        made = run_where(self.op, value, mask, frame.sizes, gain, choose=choose, work=work)
         for leaf, unit in zip(leaves(self.op), self.units, strict=True):
             frame.share(unit, images, work.of(leaf))
         return Piece(made, piece.images)
@@ -138,12 +142,5 @@ class Pruned(nn.Module):
 def exactly(module: nn.Module) -> Iterator[nn.Module]:
     """Within the block, a sparse module computes no position that no open one needs, not even where the whole map would
     be faster."""
-    routes = [part for part in module.modules() if isinstance(part, Route)]
-    before = [route.choose for route in routes]
-    try:
-        for route in routes:
-            route.choose = exact
+    with entering({part.kernels: exact for part in module.modules() if isinstance(part, Route)}):
         yield module
-    finally:
-        for route, choose in zip(routes, before, strict=True):
-            route.choose = choose

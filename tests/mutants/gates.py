@@ -83,8 +83,8 @@ GATES = (
     Mutant(
         "a replay rounds its weights",
         "runtime/control.py",
-        "weight.detach(), 0.0)",
-        "weight.detach().round(), 0.0)",
+        "weights[node][route].detach(), 0.0)",
+        "weights[node][route].detach().round(), 0.0)",
     ),
     Mutant(
         "unreached recorded as shut",

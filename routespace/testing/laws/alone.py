@@ -18,8 +18,9 @@ from routespace.compiler import compile as compile_space
 from routespace.graph.infer import infer
 from routespace.graph.ir import Input, Output, Route, is_per_position
 from routespace.graph.passes.fix import PROBE
-from routespace.runtime.control import Control, replaying
+from routespace.runtime.control import replaying
 from routespace.runtime.maps import is_skippable
+from routespace.runtime.override import Control
 from routespace.runtime.positions import reference_where, run_where
 from routespace.runtime.positions.geometry import leaves, statistics
 from routespace.runtime.result import Outcome

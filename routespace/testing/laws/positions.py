@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from routespace.graph.ir import Route, RouteGraph
 from routespace.runtime.control import forcing
+from routespace.runtime.entered import entering
 from routespace.runtime.positions import exact
 from routespace.runtime.positions.choose import Chooser
 from routespace.runtime.positions.kernels import Job, Kernel
@@ -85,21 +84,10 @@ def positions_computed(graph: RouteGraph, module: nn.Module, images: Inputs) -> 
     found: dict[str, list[Tensor]] = defaultdict(list)
     targets = targets_of(graph)
     parts = {route.name: module.get_submodule(targets[route.name]) for route in position_routes(graph)}
-    with _choosing({name: part for name, part in parts.items() if isinstance(part, PositionRoute)}, found):
+    kernels = {part.kernels: _noting(found[name]) for name, part in parts.items() if isinstance(part, PositionRoute)}
+    with entering(kernels):
         module(images)
     return found
-
-
-@contextmanager
-def _choosing(parts: dict[str, PositionRoute], found: dict[str, list[Tensor]]) -> Iterator[None]:
-    before = {name: part.choose for name, part in parts.items()}
-    try:
-        for name, part in parts.items():
-            part.choose = _noting(found[name])
-        yield
-    finally:
-        for name, part in parts.items():
-            part.choose = before[name]
 
 
 def _noting(found: list[Tensor]) -> Chooser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import routespace as rs
 from routespace.graph.bounds import bounds
+from routespace.runtime.entered import entering
+from routespace.runtime.override import Override
 from routespace.runtime.positions import reference_where
 from routespace.testing.cases import random_images
 from tests.runtime.positions.parts import chain, maps
@@ -121,8 +124,8 @@ def test_batch_statistics_of_a_gate_count_images_that_reach_it(form: str) -> Non
     gate = "gate normed per position { body batchnorm | conv(3, routes, bias); activation relu_tanh }"
     module = compiled("m = whole(x) * (x | conv(1))\n h = x + normed(m) * (m | conv(3))", form=form, gates=gate).train()
     images = random_images(2, 3, 64, 64, seed=1)
-    control(module, "m").forced = (torch.tensor([0.0, 1.0, 1.0]).double(),)
-    module(images)
+    with overridden(module, "m", torch.tensor([0.0, 1.0, 1.0]).double()):
+        module(images)
     with torch.no_grad():
         values = module.get_submodule("node.m.1.op")(module.get_submodule("node.x.op")(images))
     assert torch.allclose(norm_of(module).running_mean, 0.1 * values[1:].mean((0, 2, 3)))
@@ -133,11 +136,11 @@ def norm_of(module: nn.Module) -> Any:
     return norm
 
 
-def control(module: nn.Module, route: str) -> Any:
-    """What forces the gate of one route, and no other of its node."""
+def overridden(module: nn.Module, route: str, weight: Tensor) -> AbstractContextManager[None]:
+    """A block in which the gate of one route has a weight, and no other of its node."""
     controls = [getattr(one, "control", None) for one in module.modules()]
     (found,) = [one for one in controls if one is not None and one.routes == (route,)]
-    return found
+    return entering({found: Override((route,), (weight,))})
 
 
 def test_gradients_of_active_batch_statistics() -> None:
@@ -154,8 +157,7 @@ def test_nan_is_told_of_gates_per_position_that_are_asked(form: str) -> None:
     clean = random_images(2, 2, 64, 64, seed=1)
     spoilt = clean.clone()
     spoilt[1, 0, 5, 5] = torch.nan
-    control(module, "m").forced = (torch.tensor([0.0, 0.0]).double(),)
-    with torch.no_grad():
+    with torch.no_grad(), overridden(module, "m", torch.tensor([0.0, 0.0]).double()):
         assert module(clean).routing.nan_gates() == []
         assert module(spoilt).routing.nan_gates() == ["node"]
 

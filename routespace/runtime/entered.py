@@ -1,0 +1,53 @@
+"""What holds within blocks: settings of parts of modules, which belong to the context that entered them.
+
+Nothing of a block stands on a module: other threads and tasks that call the same module see nothing of it. As with
+every context variable, tasks that start within a block hold it; threads do not, unless they run in a copy of the
+context, as `asyncio.to_thread` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+
+class Handle:
+    """What settings go by: replicas of a part share it, copies have one of their own."""
+
+
+class Block:
+    """Settings by handle. `left`: it was left from elsewhere, as a generator is that another thread ends."""
+
+    def __init__(self, settings: Mapping[Handle, Any]) -> None:
+        self.settings, self.left = dict(settings), False
+
+
+Blocks = tuple[Block, ...]
+
+_ENTERED: ContextVar[Blocks] = ContextVar("entered", default=())
+
+
+def entered() -> Blocks:
+    """The blocks that this context is in, the innermost last."""
+    blocks = _ENTERED.get()
+    return tuple(block for block in blocks if not block.left) if blocks else blocks
+
+
+def setting(blocks: Sequence[Block], handle: Handle) -> Any:
+    """What the innermost of the blocks that has something for `handle` says; None where none has."""
+    return next((block.settings[handle] for block in reversed(blocks) if handle in block.settings), None)
+
+
+@contextmanager
+def entering(settings: Mapping[Handle, Any]) -> Iterator[None]:
+    """Within the block the settings hold, in this context alone; blocks may be left in any order."""
+    block = Block(settings)
+    _ENTERED.set((*_ENTERED.get(), block))
+    try:
+        yield
+    finally:
+        held = _ENTERED.get()
+        block.left = block not in held
+        _ENTERED.set(tuple(one for one in held if one is not block))
