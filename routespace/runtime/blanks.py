@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from threading import Lock
 from typing import Protocol
 
 import torch
@@ -25,12 +26,14 @@ class BlankStore:
     """Results of ops for inputs that depend on weights and size alone; the least recently used go first.
 
     Kept in inference without gradients only. An entry holds its input too, so that the input's identity, which is
-    part of the key, stays that of the computation remembered.
+    part of the key, stays that of the computation remembered. Threads share a store: what two of them make at once is
+    kept once.
     """
 
     def __init__(self) -> None:
         self.entries: OrderedDict[Hashable, tuple[Tensor, Tensor | None]] = OrderedDict()
         self.bytes = 0
+        self.lock = Lock()
 
     def get(self, plan: Refreshing, x: Tensor, make: Callable[[], Tensor]) -> tuple[Tensor, bool]:
         """What `plan` makes of `x`, and whether it had to be made."""
@@ -48,19 +51,24 @@ class BlankStore:
         return found if found is not None else self.keep(key, _apart(make), None)
 
     def lookup(self, key: Hashable) -> Tensor | None:
-        found = self.entries.get(key)
-        if found is None:
-            return None
-        self.entries.move_to_end(key)
-        return found[0]
+        with self.lock:
+            found = self.entries.get(key)
+            if found is None:
+                return None
+            self.entries.move_to_end(key)
+            return found[0]
 
     def keep(self, key: Hashable, value: Tensor, source: Tensor | None) -> Tensor:
-        self.entries[key] = (value, source)
-        self.bytes += value.nbytes
-        while self.bytes > MOST_BYTES and len(self.entries) > 1:
-            _, (old, _) = self.entries.popitem(last=False)
-            self.bytes -= old.nbytes
-        return value
+        """What is kept under `key` from now on: `value`, or what another thread kept meanwhile."""
+        with self.lock:
+            kept, _ = self.entries.setdefault(key, (value, source))
+            self.entries.move_to_end(key)
+            if kept is value:
+                self.bytes += value.nbytes
+            while self.bytes > MOST_BYTES and len(self.entries) > 1:
+                _, (old, _) = self.entries.popitem(last=False)
+                self.bytes -= old.nbytes
+            return kept
 
     def __deepcopy__(self, memo: dict[int, object]) -> BlankStore:
         return BlankStore()

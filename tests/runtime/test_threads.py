@@ -1,0 +1,51 @@
+"""Threads that share a module, and what it keeps between calls."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import torch
+
+from routespace.runtime import blanks
+from routespace.runtime.blanks import BlankStore
+
+
+@pytest.fixture(autouse=True)
+def _hasty() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def in_threads(call: Any, count: int = 4) -> list[Any]:
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(call, range(count)))
+
+
+def test_a_store_at_its_limit_holds_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blanks, "MOST_BYTES", 4000)
+    store = BlankStore()
+
+    def work(seed: int) -> None:
+        dice = random.Random(seed)
+        for _ in range(10_000):
+            key = dice.randrange(12)
+            assert int(store.constant(key, lambda key=key: torch.full((100,), key))[0]) == key
+
+    in_threads(work)
+    assert store.bytes == sum(value.nbytes for value, _ in store.entries.values()) <= 4000
+
+
+def test_what_is_kept_twice_counts_once() -> None:
+    store = BlankStore()
+    first, second = torch.zeros(10), torch.ones(10)
+    assert store.keep("key", first, None) is first
+    assert store.keep("key", second, None) is first
+    assert store.bytes == first.nbytes
