@@ -5,14 +5,14 @@ from __future__ import annotations
 import gc
 import sys
 from importlib import import_module
-from io import TextIOWrapper
 from typing import Annotated
 
 import typer
 
 import routespace as rs
 from routespace.cli import check, cost, diff, draw, explain, extract, find, format, fuzz, nets, run, show, table, train
-from routespace.cli.ending import USAGE, Trouble, command
+from routespace.cli.ending import USAGE, Trouble, command, told
+from routespace.cli.streams import prepare
 
 app = typer.Typer(
     name="routespace",
@@ -80,10 +80,13 @@ app.command("fuzz")(fuzz.fuzz)
 
 def main() -> None:
     """Run the program on the arguments of this process and end it."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    prepare()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        sys.exit(told(error))
     finally:
         gc.freeze()  # the process ends: nothing of it needs to be looked through for cycles

@@ -13,7 +13,8 @@ import typer
 from routespace.cli.ending import PROBLEMS, command, has_color
 from routespace.cli.options import Set, read_settings
 from routespace.cli.spaces import name_of, read_source
-from routespace.diagnostics import Findings, RouteError
+from routespace.cli.streams import print_json
+from routespace.diagnostics import Findings, RouteError, escaped
 
 if TYPE_CHECKING:
     from routespace.graph.ir import RouteGraph
@@ -44,7 +45,7 @@ def check(
     results = [check_file(path, given) for path in files]
     if as_json:
         found = [json.loads(to_json(one.findings.diagnostics, one.findings.sources)) for one in results]
-        print(json.dumps([finding for findings in found for finding in findings], indent=2, ensure_ascii=False))
+        print_json([finding for findings in found for finding in findings], 2)
     else:
         for one in results:
             print("".join(f"{line}\n" for line in one.summary), end="", flush=True)
@@ -76,7 +77,7 @@ def check_file(path: Path, given: dict[str, ParameterValue]) -> Checked:
     of_nets = dict.fromkeys(net.space for net in library.nets.values() if net.space in library.spaces)
     spaces = library.own_spaces or list(of_nets)
     if not spaces:
-        return Checked(found, () if found.has_errors else (f"{name}: no space, readable",))
+        return Checked(found, () if found.has_errors else (f"{escaped(name)}: no space, readable",))
     summary: list[str] = []
     readable = not found.has_errors
     for space in spaces:
@@ -114,7 +115,7 @@ def _check_space(
         from routespace.questions.check import check_requirements
 
         check_requirements(graph, findings)
-    return None if findings.has_errors else f"{name}: space {space}, {_counts(graph, len(loaded.nets))}"
+    return None if findings.has_errors else f"{escaped(name)}: space {space}, {_counts(graph, len(loaded.nets))}"
 
 
 def _counts(graph: RouteGraph, nets: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ import typer
 from routespace.cli.ending import USAGE, Trouble, command
 from routespace.cli.options import Net, OneSpace, Set, SpaceFile, finite, read_settings, read_size
 from routespace.cli.spaces import build_graph, channels_of, read_source, read_space
+from routespace.cli.streams import print_json
 
 if TYPE_CHECKING:
     from routespace.cli.pricing import NodeCost, Pricing
@@ -78,7 +78,7 @@ def cost(
         found = price_space(graph, channels, sides, chosen)
     if as_json:
         told = found.to_dict()
-        print(json.dumps({name: told[name] for name in told if name != "nodes" or not totals}, indent=2))
+        print_json({name: told[name] for name in told if name != "nodes" or not totals}, 2)
     else:
         _print(found, not totals)
 

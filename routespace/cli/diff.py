@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ from routespace.cli.cost import known_convention
 from routespace.cli.ending import PROBLEMS, command
 from routespace.cli.options import Set, read_settings, read_size
 from routespace.cli.spaces import build_graph, channels_of, read_space
+from routespace.cli.streams import print_json
 
 if TYPE_CHECKING:
     from routespace.questions.difference import Change
@@ -50,7 +50,7 @@ def diff(
     chosen = known_convention(convention or first.policies.cost)
     found = differ(first, second, sides, chosen)
     if as_json:
-        print(json.dumps(asdict(found), indent=2))
+        print_json(asdict(found), 2)
     elif found.is_empty:
         print("both mean the same")
     else:

@@ -11,6 +11,8 @@ import typer
 from routespace.cli.ending import USAGE, Trouble, command
 from routespace.cli.options import Net, OneSpace, Set, SpaceFile, read_settings
 from routespace.cli.spaces import STDIN, build_graph, read_space
+from routespace.cli.streams import print_text
+from routespace.diagnostics import quoted
 
 if TYPE_CHECKING:
     from routespace.graph.ir import RouteGraph
@@ -48,7 +50,7 @@ def draw(
       routespace draw space.route --weights out/image.json -o route.svg
     """
     if str(out) != STDIN and out.suffix not in FORMATS:
-        raise Trouble(f"`{out}` is neither .svg nor .png", code=USAGE)
+        raise Trouble(f"{quoted(out)} is neither .svg nor .png", code=USAGE)
     if net and weights:
         raise Trouble("`--net` and `--weights` exclude each other", code=USAGE)
     if against and not net:
@@ -66,9 +68,9 @@ def draw(
         else:
             grid = grid_of(graph, _weights(graph, net, weights), title=net or "")
     except ValueError as error:
-        raise Trouble(f"`{weights}`: {error}") from None
+        raise Trouble(f"{quoted(weights)}: {error}") from None
     if str(out) == STDIN:
-        sys.stdout.write(grid_svg(grid))
+        print_text(grid_svg(grid))
     elif out.suffix == ".png":
         with atomic_path(out) as temporary:
             grid_png(grid, temporary)
@@ -88,5 +90,5 @@ def _weights(graph: RouteGraph, net: str | None, path: Path | None) -> dict[str,
 
     found = read_weights(path, graph)
     for warning in gaps(graph, found):
-        print(f"warning: `{path}`: {warning}", file=sys.stderr)
+        print(f"warning: {quoted(path)}: {warning}", file=sys.stderr)
     return found

@@ -13,7 +13,8 @@ from typing import NoReturn, ParamSpec
 
 import typer
 
-from routespace.diagnostics import RouteError
+from routespace.cli.streams import OUTPUT
+from routespace.diagnostics import RouteError, escaped_lines, quoted
 from routespace.space.fault import Fault
 
 PROBLEMS, USAGE, INTERRUPTED, BROKEN_PIPE, TERMINATED = 1, 2, 130, 141, 143
@@ -74,12 +75,8 @@ def command(run: Callable[P, None]) -> Callable[P, None]:
         except Terminated:
             _say("interrupted")
             raise typer.Exit(TERMINATED) from None
-        except BrokenPipeError:
-            _leave_quietly()
         except OSError as error:
-            place = f"`{error.filename}`: " if error.filename else ""
-            _say(f"{place}{error.strerror or error}")
-            raise typer.Exit(PROBLEMS) from None
+            raise typer.Exit(told(error)) from None
 
     return guarded
 
@@ -97,13 +94,18 @@ def has_color(stream: object) -> bool:
     return is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def told(error: OSError) -> int:
+    """The exit code of a command that ends with this error, which is told; nothing is where nobody reads the output."""
+    if isinstance(error, BrokenPipeError) and error.filename in (None, OUTPUT):
+        return BROKEN_PIPE
+    reason = error.strerror or str(error)
+    if error.filename is None:
+        _say(reason)
+    else:
+        _say(f"{OUTPUT if error.filename == OUTPUT else quoted(os.fsdecode(error.filename))}: {reason}")
+    return PROBLEMS
+
+
 def _say(message: str, help: str | None = None) -> None:
     head = "\x1b[1;31merror\x1b[0m" if has_color(sys.stderr) else "error"
-    print(f"{head}: {message}" + (f"\n  help: {help}" if help else ""), file=sys.stderr)
-
-
-def _leave_quietly() -> NoReturn:
-    """End after the reader of the output has gone; nothing may be written at exit any more."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise typer.Exit(BROKEN_PIPE) from None
+    print(f"{head}: {escaped_lines(message)}" + (f"\n  help: {escaped_lines(help)}" if help else ""), file=sys.stderr)

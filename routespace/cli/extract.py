@@ -13,7 +13,9 @@ import typer
 from routespace.cli.ending import USAGE, Trouble, command
 from routespace.cli.options import OneSpace, Set, finite, read_settings
 from routespace.cli.spaces import STDIN
+from routespace.cli.streams import print_text
 from routespace.cli.subject import check_subject, check_weights
+from routespace.diagnostics import quoted
 
 if TYPE_CHECKING:
     from routespace.cli.running import Model
@@ -84,7 +86,7 @@ def extract(
     else:
         model = load_model(subject, given, space, None, None, weights, seed)
         if model.net is not None:
-            raise Trouble(f"`{subject}` holds net `{model.net}`: nothing in it is decided")
+            raise Trouble(f"{quoted(subject)} holds net `{model.net}`: nothing in it is decided")
         graph, found = model.graph, _read(images) if is_profile else _recorded(model, images)
     if profile is not None:
         write_atomically(profile, found.to_json())
@@ -97,7 +99,7 @@ def extract(
         head += f'from "{home}" import {graph.name}\n\n'
     text = format_text(head + write_net(graph, name, net.routes))
     if str(out) == STDIN:
-        sys.stdout.write(text)
+        print_text(text)
     else:
         write_atomically(out, text)
     for route in net.trimmed:
@@ -132,7 +134,7 @@ def _recorded(model: Model, path: Path) -> Profile:
             try:
                 found += record(model.module, [torch.from_numpy(read_image(one, channels))[None]])
             except (InputError, ValueError) as error:
-                raise Trouble(f"`{one}`: {error}") from None
+                raise Trouble(f"{quoted(one)}: {error}") from None
     return found
 
 

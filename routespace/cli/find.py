@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ from routespace.cli.cost import known_convention
 from routespace.cli.ending import USAGE, Trouble, command
 from routespace.cli.options import OneSpace, Set, SpaceFile, read_settings, read_size
 from routespace.cli.spaces import build_graph, channels_of, read_space
+from routespace.cli.streams import print_json, print_text
 
 if TYPE_CHECKING:
     from routespace.questions.costs import Priced, PricedNets
@@ -76,9 +76,9 @@ def find(
         one = priced.cheapest(kind) if is_least else priced.dearest(kind)
         found = [] if one is None else [one]
     if as_json and found:
-        print(json.dumps([_shown(one, nets.names(one.routes)) for one in found], indent=2))
+        print_json([_shown(one, nets.names(one.routes)) for one in found], 2)
     else:
-        print(format_text("\n\n".join(_told(priced, f"net{at}", one) for at, one in enumerate(found))), end="")
+        print_text(format_text("\n\n".join(_told(priced, f"net{at}", one) for at, one in enumerate(found))))
     if not found:
         raise Trouble("there is no net" if extreme else "no net lies in this window")
 

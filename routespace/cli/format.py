@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,8 @@ import typer
 
 from routespace.cli.ending import PROBLEMS, USAGE, Trouble, command, report
 from routespace.cli.spaces import STDIN, name_of, read_source
-from routespace.diagnostics import Findings, RouteError
+from routespace.cli.streams import print_text
+from routespace.diagnostics import Findings, RouteError, escaped
 from routespace.files import write_atomically
 
 
@@ -45,13 +45,13 @@ def format(
             continue
         if check:
             if before != after:
-                print(f"{name_of(path)} is not in the one layout")
+                print(f"{escaped(name_of(path))} is not in the one layout")
                 failed = True
         elif stdout or str(path) == STDIN:
-            sys.stdout.write(after)
+            print_text(after)
         elif before != after:
             write_atomically(path, after)
-            print(f"{path} rewritten")
+            print(f"{escaped(path)} rewritten")
     if failed:
         raise typer.Exit(PROBLEMS)
 

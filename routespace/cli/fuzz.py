@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ import typer
 from routespace.cli.ending import PROBLEMS, USAGE, Trouble, command
 from routespace.cli.options import OneSpace, Set, finite, read_settings
 from routespace.cli.spaces import build_graph, read_space
+from routespace.diagnostics import escaped
 
 if TYPE_CHECKING:
     from routespace.testing.fuzzing import Found, Verdict
@@ -70,7 +72,8 @@ def fuzz(
     folder = out / re.sub(r"\W+", "-", f"{loaded.name}-{verdict.found.broken.law}").strip("-")
     keep(verdict.found.broken, verdict.found.case, folder)
     _report(verdict.found)
-    print(f"kept in {folder}; again with\n  routespace {''.join(modules)}fuzz --replay {folder}")
+    again = f"routespace {''.join(modules)}fuzz --replay {shlex.quote(escaped(folder))}"
+    print(f"kept in {escaped(folder)}; again with\n  {again}")
     raise typer.Exit(PROBLEMS)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,8 @@ from routespace.cli.asking import AsJson, Require, Seed, nets_of
 from routespace.cli.ending import PROBLEMS, USAGE, Trouble, command
 from routespace.cli.options import OneSpace, Set, SpaceFile, read_settings
 from routespace.cli.spaces import build_graph, name_of, read_source, read_space
+from routespace.cli.streams import print_json, print_text
+from routespace.diagnostics import escaped, quoted
 
 if TYPE_CHECKING:
     from routespace.questions.nets import Nets
@@ -35,7 +36,7 @@ def count(
     nets = nets_of(build_graph(read_space(file, read_settings(settings), space)), require)
     why = nets.why_empty()
     if as_json:
-        print(json.dumps({"space": nets.graph.name, "routes": len(nets.flow.routes), "nets": nets.count()}))
+        print_json({"space": nets.graph.name, "routes": len(nets.flow.routes), "nets": nets.count()})
     else:
         print(nets.count())
     if why is not None:
@@ -65,9 +66,9 @@ def sample(
     nets = nets_of(build_graph(read_space(file, read_settings(settings), space)), require)
     drawn = list(nets.sample(number, seed))
     if as_json:
-        print(json.dumps([nets.names(net) for net in drawn], indent=2))
+        print_json([nets.names(net) for net in drawn], 2)
     else:
-        print(format_text("\n\n".join(write_net(nets.graph, f"net{at}", net) for at, net in enumerate(drawn))), end="")
+        print_text(format_text("\n\n".join(write_net(nets.graph, f"net{at}", net) for at, net in enumerate(drawn))))
 
 
 @command
@@ -114,7 +115,7 @@ def contains(
     verdict = nets.contains(net, attainable)
     if as_json:
         problem = None if verdict.misfit is None else {"code": verdict.misfit.code, "message": verdict.misfit.message}
-        print(json.dumps({"net": net, "contained": verdict.is_contained, "routes": verdict.routes, "misfit": problem}))
+        print_json({"net": net, "contained": verdict.is_contained, "routes": verdict.routes, "misfit": problem})
         if problem:
             raise typer.Exit(PROBLEMS)
     elif verdict.misfit is None:
@@ -133,9 +134,9 @@ def _place(nets: Nets, path: Path, subdivide: bool, as_json: bool) -> None:
     if as_json:
         chains = [{"from": a, "to": b, "routes": routes} for (a, b), routes in found.chains.items()]
         shown = {"answer": found.answer, "why": found.why or None, "places": found.places, "chains": chains}
-        print(json.dumps(shown))
+        print_json(shown)
     elif found.answer == "yes":
-        name = name_of(path)
+        name = escaped(name_of(path))
         print(f"{name} is contained in space {nets.graph.name}, by {len(found.routes)} open routes:")
         print("\n".join(f"  {node}: {place}" for node, place in found.places.items()))
         for (source, target), routes in found.chains.items():
@@ -145,4 +146,4 @@ def _place(nets: Nets, path: Path, subdivide: bool, as_json: bool) -> None:
         if as_json:
             raise typer.Exit(PROBLEMS)
         what = "cannot be placed" if found.answer == "no" else "may or may not have a place"
-        raise Trouble(f"`{path}` {what} in space {nets.graph.name}: {found.why}")
+        raise Trouble(f"{quoted(path)} {what} in space {nets.graph.name}: {found.why}")

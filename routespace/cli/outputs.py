@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from routespace.cli.ending import USAGE, Trouble
+from routespace.diagnostics import quoted
 
 PICTURE, DRAWING, NUMBERS, MAPS = ".png", ".svg", ".json", ".gates.png"
 ENDINGS = (PICTURE, DRAWING, NUMBERS, MAPS)
@@ -21,17 +22,21 @@ def plan_outputs(images: Sequence[Path], folder: Path, read: Iterable[Path]) -> 
     """
     home = folder.resolve()
     if any(home in (one.parent.resolve(), one.resolve().parent) for one in images):
-        raise Trouble(f"`{folder}` is the folder of the images: pictures would lie among them", _CURE, code=USAGE)
+        raise Trouble(f"{quoted(folder)} is the folder of the images: pictures would lie among them", _CURE, code=USAGE)
     stems = dict(zip(images, (folder / name for name in names_of(images)), strict=True))
     kept = {one.resolve(): one for one in (*images, *read)}
     if home in kept:
-        raise Trouble(f"`{folder}` is read by this run: pictures would lie in it", _CURE, code=USAGE)
+        raise Trouble(f"{quoted(folder)} is read by this run: pictures would lie in it", _CURE, code=USAGE)
     for image, stem in stems.items():
         for ending in ENDINGS:
             output = with_ending(stem, ending)
             replaced = kept.get(output.resolve())
             if replaced is not None:
-                raise Trouble(f"`{output}`, an output of `{image}`, would replace `{replaced}`", _CURE, code=USAGE)
+                raise Trouble(
+                    f"{quoted(output)}, an output of {quoted(image)}, would replace {quoted(replaced)}",
+                    _CURE,
+                    code=USAGE,
+                )
     return stems
 
 

@@ -24,7 +24,7 @@ from routespace.cli.routes import Route, drawn, route_held, route_taken, written
 from routespace.cli.spaces import build_graph, channels_of, read_space
 from routespace.cli.subject import form_of
 from routespace.cli.tables import console, print_table
-from routespace.diagnostics import did_you_mean
+from routespace.diagnostics import did_you_mean, escaped, escaped_lines, quoted
 from routespace.draw.space import grid_of
 from routespace.files import write_atomically
 from routespace.graph.ir import RouteGraph
@@ -71,15 +71,15 @@ def load_model(
 def _load(module: nn.Module, weights: Path) -> None:
     """Raises `Trouble` for a file that is none of weights, or of those of another space."""
     if weights.is_dir():
-        raise Trouble(f"`{weights}` is a folder, no safetensors file", "an artifact is run without `--weights`")
+        raise Trouble(f"{quoted(weights)} is a folder, no safetensors file", "an artifact is run without `--weights`")
     try:
         load_strictly(module, safetensors.torch.load_file(weights))
     except OSError as error:
-        raise Trouble(f"`{weights}` cannot be read: {error.strerror or error}") from None
+        raise Trouble(f"{quoted(weights)} cannot be read: {error.strerror or error}") from None
     except safetensors.SafetensorError as error:
-        raise Trouble(f"`{weights}` is not a safetensors file: {error}") from None
+        raise Trouble(f"{quoted(weights)} is not a safetensors file: {error}") from None
     except rs.WeightsError as error:
-        raise Trouble(f"`{weights}`: {error}") from None
+        raise Trouble(f"{quoted(weights)}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,16 @@ class Runner:
                 outcome: Outcome = self.model.module(torch.from_numpy(pixels)[None])
                 seconds = time.perf_counter() - started
         except (rs.InputError, ValueError) as error:
-            raise Trouble(f"`{path}`: {error}") from None
+            raise Trouble(f"{quoted(path)}: {error}") from None
         cost = outcome.routing.cost
         route = route_taken(outcome) if self.model.net is None else route_held(graph, self.model.net)
         if path in self.stems:
-            self.draw(self.stems[path], pixels, outcome, route, f"{path.name}, {_spent(float(cost.executed), graph)}")
+            self.draw(
+                self.stems[path], pixels, outcome, route, f"{escaped(path.name)}, {_spent(float(cost.executed), graph)}"
+            )
         flat = [taken.opened for routes in route.values() for taken in routes.values()]
         return Report(
-            path.name, outcome.size, float(cost.expected), float(cost.hard), float(cost.executed),
+            escaped(path.name), outcome.size, float(cost.expected), float(cost.hard), float(cost.executed),
             sum(flat), len(flat), seconds, tuple(outcome.routing.nan_gates()),
         )  # fmt: skip
 
@@ -160,11 +162,11 @@ def run_all(runner: Runner, images: Sequence[Path]) -> bool:
                     report = runner.run(one)
                 reports.append(report)
                 if report.failed:
-                    screen.print(f"warning: `{one}`: {_failed(report.failed)}", markup=False, soft_wrap=True)
+                    screen.print(f"warning: {quoted(one)}: {_failed(report.failed)}", markup=False, soft_wrap=True)
             except Trouble as trouble:
                 if trouble.code == USAGE or len(images) == 1:
                     raise
-                screen.print(f"error: {trouble.message}", markup=False, soft_wrap=True)
+                screen.print(f"error: {escaped_lines(trouble.message)}", markup=False, soft_wrap=True)
     if reports:
         _print(reports, runner)
     return len(reports) == len(images)
@@ -189,7 +191,7 @@ def _print(reports: list[Report], runner: Runner) -> None:
     head = ("image", "size", f"expected {unit}", f"hard {unit}", f"executed {unit}", "routes open", "ms")
     print_table(head, rows)
     if runner.stems:
-        print(f"\npictures and routes are in {next(iter(runner.stems.values())).parent}")
+        print(f"\npictures and routes are in {escaped(next(iter(runner.stems.values())).parent)}")
 
 
 def _spent(executed: float, graph: RouteGraph) -> str:

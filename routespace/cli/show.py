@@ -10,6 +10,7 @@ import typer
 from routespace.cli.ending import USAGE, Trouble, command
 from routespace.cli.options import Input, Net, OneSpace, Set, SpaceFile, read_settings, read_size
 from routespace.cli.spaces import build_graph, channels_of, name_of, read_source, read_space
+from routespace.cli.streams import print_text
 
 if TYPE_CHECKING:
     from routespace.graph.ir import RouteGraph
@@ -79,7 +80,7 @@ def show(
         return
     loaded = read_space(file, read_settings(settings), space)
     if stage is Stage.space:
-        print(loaded.to_json())
+        print_text(f"{loaded.to_json()}\n")
     elif stage is Stage.fx:
         print(_code(build_graph(loaded), form, net))
     else:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from routespace.diagnostics import Diagnostic, Findings, RouteError
+from routespace.diagnostics import Diagnostic, Findings, RouteError, quoted
 
 if TYPE_CHECKING:
     from routespace.graph.ir import RouteGraph
@@ -26,7 +26,7 @@ def read_source(path: Path) -> str:
     try:
         return sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:
-        raise RouteError([Diagnostic("RS151", f"cannot read `{name_of(path)}`: {error}")]) from None
+        raise RouteError([Diagnostic("RS151", f"cannot read {quoted(name_of(path))}: {error}")]) from None
 
 
 def name_of(path: Path) -> str:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from routespace.cli.ending import USAGE, Trouble
 from routespace.cli.spaces import STDIN
+from routespace.diagnostics import quoted
 
 
 def check_subject(subject: Path) -> None:
     """Raises `Trouble` where there is nothing at the path."""
     if str(subject) != STDIN and not subject.exists():
-        raise Trouble(f"`{subject}` does not exist", "give a .route file, or the folder `artifact` of a training")
+        raise Trouble(f"{quoted(subject)} does not exist", "give a .route file, or the folder `artifact` of a training")
 
 
 def check_weights(weights: Path | None, seed: int | None) -> None:

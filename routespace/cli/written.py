@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from routespace.cli.ending import Trouble
 from routespace.cli.routes import NAN
+from routespace.diagnostics import quoted
 from routespace.files import read_file
 from routespace.plain_json import MOST_BYTES, read_json
 from routespace.space.registry import ACTIVATIONS
@@ -27,14 +28,14 @@ def read_weights(path: Path, graph: RouteGraph) -> dict[str, dict[str, float]]:
     try:
         found = read_json(read_file(path, MOST_BYTES))
     except ValueError as error:
-        raise Trouble(f"`{path}` is not JSON: {error}") from None
+        raise Trouble(f"{quoted(path)} is not JSON: {error}") from None
     if not isinstance(found, dict) or not all(isinstance(routes, dict) for routes in found.values()):
-        raise Trouble(f"`{path}` does not say `{{node: {{route: weight}}}}`")
+        raise Trouble(f"{quoted(path)} does not say `{{node: {{route: weight}}}}`")
     ranges = [(0.0, 1.0), *(ACTIVATIONS[gate.activation].range for gate in graph.gates)]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
 
     def weight_of(node: str, route: str, weight: Any) -> float:
-        place = f"`{path}`: `{_short(weight)}` at `{route}` of `{node}`"
+        place = f"{quoted(path)}: `{_short(weight)}` at `{route}` of `{node}`"
         if weight is None or weight == NAN:
             return math.nan if weight is None else 1.0
         if isinstance(weight, bool) or not isinstance(weight, (int, float)):

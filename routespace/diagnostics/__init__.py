@@ -8,6 +8,19 @@ from routespace.diagnostics.diagnostic import (
     closest,
     did_you_mean,
 )
+from routespace.diagnostics.escape import escaped, escaped_lines, quoted
 from routespace.diagnostics.source import Source, Span
 
-__all__ = ["Diagnostic", "Findings", "Label", "RouteError", "Source", "Span", "closest", "did_you_mean"]
+__all__ = [
+    "Diagnostic",
+    "Findings",
+    "Label",
+    "RouteError",
+    "Source",
+    "Span",
+    "closest",
+    "did_you_mean",
+    "escaped",
+    "escaped_lines",
+    "quoted",
+]

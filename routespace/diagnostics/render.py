@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from routespace.diagnostics.diagnostic import Diagnostic, Label
+from routespace.diagnostics.escape import escaped, escaped_lines
 from routespace.diagnostics.snippet import Mark, Paint, marks_of, snippet
 from routespace.diagnostics.source import Source
 
@@ -70,15 +71,15 @@ def _json_label(label: Label, sources: Mapping[str, Source]) -> dict[str, object
 
 
 def _report(one: Diagnostic, sources: Mapping[str, Source], paint: Paint) -> Iterator[str]:
-    yield f"{paint(f'{one.severity}[{one.code}]', one.severity)}{paint(f': {one.message}', 'message')}"
+    yield f"{paint(f'{one.severity}[{one.code}]', one.severity)}{paint(f': {escaped_lines(one.message)}', 'message')}"
     path_to_marks, placeless = _placed(one, sources)
     margin = max((len(str(mark.line)) for marks in path_to_marks.values() for mark in marks), default=1)
     for number, (path, marks) in enumerate(path_to_marks.items()):
         arrow = paint(" " * margin + ("-->" if number == 0 else ":::"), "gutter")
-        yield f"{arrow} {path}:{marks[0].line}:{marks[0].start + 1}"
+        yield f"{arrow} {escaped(path)}:{marks[0].line}:{marks[0].start + 1}"
         yield from snippet(sources[path], marks, margin, paint)
     for label in placeless:
-        place = f"{label.span.path}: " if label.span else ""
+        place = f"{escaped(label.span.path)}: " if label.span else ""
         if place or label.text:
             yield _remark(place + label.text, "note", margin, paint)
     for note in one.notes:
@@ -101,7 +102,7 @@ def _placed(one: Diagnostic, sources: Mapping[str, Source]) -> tuple[dict[str, l
 
 
 def _remark(text: str, kind: str, margin: int, paint: Paint) -> str:
-    first, *rest = text.splitlines() or [""]
+    first, *rest = escaped_lines(text).split("\n")
     head = f"{' ' * margin} {paint('=', 'gutter')} {paint(kind, kind)}: {first}".rstrip()
     return "\n".join([head, *(" " * (margin + 5 + len(kind)) + line for line in rest)])
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from routespace.diagnostics import Findings, RouteError, Span, did_you_mean
+from routespace.diagnostics import Findings, RouteError, Span, did_you_mean, quoted
 from routespace.files import read_file
 from routespace.language.parser import parse
 from routespace.space.expr import File, GateDecl, ImportDecl, NetDecl, OpDecl, SpaceDecl, TopLevel, Union, Without
@@ -45,7 +45,7 @@ def read_text(path: Path, shown: str, span: Span | None, findings: Findings) -> 
         return read_file(path, LARGEST_FILE).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        findings.add("RS151", f"cannot read `{shown}`: {reason}", span)
+        findings.add("RS151", f"cannot read {quoted(shown)}: {reason}", span)
         raise RouteError(findings.diagnostics, findings.sources) from None
 
 
