@@ -64,7 +64,7 @@ def command(run: Callable[P, None]) -> Callable[P, None]:
             report(error)
             raise typer.Exit(PROBLEMS) from None
         except Fault as fault:
-            _say(fault.message, fault.help)
+            _say(fault.message, fault.fix.text or None)
             raise typer.Exit(PROBLEMS) from None
         except Trouble as trouble:
             _say(trouble.message, trouble.help)

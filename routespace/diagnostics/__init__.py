@@ -2,18 +2,25 @@
 
 from routespace.diagnostics.diagnostic import (
     Diagnostic,
+    Edit,
     Findings,
+    Fix,
     Label,
     RouteError,
     closest,
     did_you_mean,
+    insert,
+    rename,
+    write,
 )
 from routespace.diagnostics.escape import escaped, escaped_lines, quoted
 from routespace.diagnostics.source import Source, Span
 
 __all__ = [
     "Diagnostic",
+    "Edit",
     "Findings",
+    "Fix",
     "Label",
     "RouteError",
     "Source",
@@ -22,5 +29,8 @@ __all__ = [
     "did_you_mean",
     "escaped",
     "escaped_lines",
+    "insert",
     "quoted",
+    "rename",
+    "write",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from itertools import islice
 from typing import Literal
 
 from routespace.diagnostics.source import Source, Span
@@ -19,8 +21,36 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """What to write in place of the text at `span`; an empty span is where to insert it."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What to do about a finding: in words, and as the edits that do all of it, none where it takes more than edits.
+
+    `instead` is a word and the one to write in its place where the finding is reported.
+    """
+
+    text: str
+    edits: tuple[Edit, ...] = ()
+    instead: tuple[str, str] | None = None
+
+    @classmethod
+    def of(cls, help: str | Fix | None) -> Fix:
+        """`help` itself, or words alone."""
+        return help if isinstance(help, Fix) else cls(help or "")
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. The first label is the place it is reported at; further ones are places that conflict with it."""
+    """One finding. The first label is the place it is reported at; further ones are places that conflict with it.
+
+    `edits` of the texts, all of them together, do what `help` says.
+    """
 
     code: str
     message: str
@@ -28,6 +58,7 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
     help: str | None = None
     severity: Literal["error", "warning"] = "error"
+    edits: tuple[Edit, ...] = ()
 
     @property
     def span(self) -> Span | None:
@@ -51,7 +82,7 @@ class Findings:
         *,
         others: Iterable[tuple[Span | None, str]] = (),
         notes: Iterable[str] = (),
-        help: str | None = None,
+        help: str | Fix | None = None,
         severity: Literal["error", "warning"] = "error",
         key: object = None,
     ) -> None:
@@ -62,7 +93,27 @@ class Findings:
         if entry is not None:
             entry[1] += 1  # type: ignore[operator]
             return
-        self._found[key] = [Diagnostic(code, message, labels, tuple(notes), help, severity), 1]
+        fix = self._placed(Fix.of(help), span)
+        self._found[key] = [
+            Diagnostic(code, message, labels, tuple(notes), fix.text or None, severity, fix.edits),
+            1,
+        ]
+
+    def _placed(self, fix: Fix, span: Span | None) -> Fix:
+        """`fix` with the edit of the word that it replaces at `span`, if a text says it there."""
+        if fix.instead is None or span is None:
+            return fix
+        word, by = fix.instead
+        place = self.at_name(span, word)
+        return fix if place is None else replace(fix, edits=(*fix.edits, Edit(place, by)))
+
+    def at_name(self, span: Span, name: str, skip: int = 0) -> Span | None:
+        """Where the word `name` stands in the text at `span`, behind `skip` others of it; None where it does not."""
+        source = self.sources.get(span.path)
+        word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+        found = word.finditer(source.text, span.start, span.end) if source else iter(())
+        match = next(islice(found, skip, None), None)
+        return Span(span.path, *match.span()) if match else None
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         for one in diagnostics:
@@ -70,13 +121,11 @@ class Findings:
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """The findings in order of place, at most `limit` of them: errors come before warnings where not all fit."""
-        found = [_counted(one, times) for one, times in self._found.values()]  # type: ignore[arg-type]
-        found.sort(key=_place)
+        """The errors in order of place, then the warnings; at most `limit` findings."""
+        found = sorted((_counted(one, times) for one, times in self._found.values()), key=_place)  # type: ignore[arg-type]
         if len(found) > self.limit:
-            shown = sorted(found, key=lambda one: one.severity)[: self.limit]
-            found = [one for one in found if any(one is other for other in shown)]
-            found[-1] = _with_note(found[-1], f"and {len(self._found) - self.limit} more findings, which are not shown")
+            del found[self.limit :]
+            found[-1] = _with_note(found[-1], f"and {len(self._found) - self.limit} more, not shown")
         return tuple(found)
 
     @property
@@ -121,6 +170,30 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     return f"did you mean `{near}`?" if near else None
 
 
+def rename(name: str, known: Iterable[str]) -> Fix | None:
+    """The fix for an unknown name: the known one that is near, or None when nothing is.
+
+    >>> rename("sep_covn", ["sep_conv"])
+    Fix(text='did you mean `sep_conv`?', edits=(), instead=('sep_covn', 'sep_conv'))
+    """
+    near = closest(name, known)
+    return Fix(f"did you mean `{near}`?", instead=(name, near)) if near else None
+
+
+def write(text: str, span: Span | None) -> Fix:
+    """The fix that writes `text` in place of all that stands at `span`.
+
+    >>> write("x", Span("a.route", 4, 8))
+    Fix(text='write `x`', edits=(Edit(span=Span(path='a.route', start=4, end=8), text='x'),), instead=None)
+    """
+    return Fix(f"write `{text}`", (Edit(span, text),) if span else ())
+
+
+def insert(text: str, span: Span | None, at: int, help: str) -> Fix:
+    """The fix that writes `text` at offset `at` of the text that `span` points into, and says `help`."""
+    return Fix(help, (Edit(Span(span.path, at, at), text),) if span else ())
+
+
 def _counted(one: Diagnostic, times: int) -> Diagnostic:
     if times == 1:
         return one
@@ -128,9 +201,9 @@ def _counted(one: Diagnostic, times: int) -> Diagnostic:
 
 
 def _with_note(one: Diagnostic, note: str) -> Diagnostic:
-    return Diagnostic(one.code, one.message, one.labels, (*one.notes, note), one.help, one.severity)
+    return replace(one, notes=(*one.notes, note))
 
 
-def _place(one: Diagnostic) -> tuple[str, int, int, str]:
+def _place(one: Diagnostic) -> tuple[bool, str, int, str]:
     span = one.span
-    return (span.path if span else "", span.start if span else -1, one.severity != "error", one.code)
+    return (one.severity != "error", span.path if span else "", span.start if span else -1, one.code)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 
-from routespace.diagnostics.diagnostic import Diagnostic, Label
+from routespace.diagnostics.diagnostic import Diagnostic, Edit, Label
 from routespace.diagnostics.escape import escaped, escaped_lines
 from routespace.diagnostics.snippet import Mark, Paint, marks_of, snippet
-from routespace.diagnostics.source import Source
+from routespace.diagnostics.source import Source, Span
 
 _STYLES = {
     "error": "1;31",
@@ -37,9 +37,10 @@ def render(diagnostics: Iterable[Diagnostic], sources: Mapping[str, Source], col
 
 
 def to_json(diagnostics: Iterable[Diagnostic], sources: Mapping[str, Source]) -> str:
-    """A list of objects with `code`, `severity`, `message`, `labels`, `notes` and `help`.
+    """A list of objects with `code`, `severity`, `message`, `labels`, `notes`, `help` and `fixes`.
 
-    Lines and columns count from 1, ends are exclusive; they are null where a label has no place in `sources`.
+    Lines and columns count from 1, ends are exclusive; they are null where a label has no place in `sources`. A fix is
+    a `text` and its `edits`, each a place and the `replacement` of what stands there; all of them together do it.
     """
     found = [
         {
@@ -49,6 +50,9 @@ def to_json(diagnostics: Iterable[Diagnostic], sources: Mapping[str, Source]) ->
             "labels": [_json_label(label, sources) for label in one.labels],
             "notes": list(one.notes),
             "help": one.help,
+            "fixes": [{"text": one.help, "edits": [_json_edit(edit, sources) for edit in one.edits]}]
+            if one.edits
+            else [],
         }
         for one in diagnostics
     ]
@@ -56,7 +60,14 @@ def to_json(diagnostics: Iterable[Diagnostic], sources: Mapping[str, Source]) ->
 
 
 def _json_label(label: Label, sources: Mapping[str, Source]) -> dict[str, object]:
-    span = label.span
+    return {**_json_place(label.span, sources), "text": label.text}
+
+
+def _json_edit(edit: Edit, sources: Mapping[str, Source]) -> dict[str, object]:
+    return {**_json_place(edit.span, sources), "replacement": edit.text}
+
+
+def _json_place(span: Span | None, sources: Mapping[str, Source]) -> dict[str, object]:
     source = sources.get(span.path) if span else None
     line, column = source.position(span.start) if span and source else (None, None)
     end_line, end_column = source.position(span.end) if span and source else (None, None)
@@ -66,7 +77,6 @@ def _json_label(label: Label, sources: Mapping[str, Source]) -> dict[str, object
         "column": column,
         "end_line": end_line,
         "end_column": end_column,
-        "text": label.text,
     }
 
 

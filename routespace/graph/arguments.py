@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from routespace.diagnostics import Span, did_you_mean
+from routespace.diagnostics import Span, rename
 from routespace.space.expr import Arg, Expr, Name
 from routespace.space.fault import Fault, Faults
 from routespace.space.numbers import Env, Numbers
@@ -43,7 +43,7 @@ def fill(
         elif arg.name in by_name:
             parameter = by_name[arg.name]
         else:
-            help = did_you_mean(arg.name, by_name) or _usage(name, parameters)
+            help = rename(arg.name, by_name) or _usage(name, parameters)
             faults.add(Fault("RS309", f"`{name}` has no argument `{arg.name}`", arg.span or span, help=help))
             continue
         if parameter.name in given and arg.mode is None:
@@ -59,14 +59,6 @@ def fill(
         if parameter.required and parameter.name not in given:
             raise Fault("RS309", f"`{name}` needs `{parameter.name}`", span, help=_usage(name, parameters))
     return {parameter.name: given.get(parameter.name, parameter.default) for parameter in parameters}
-
-
-def bare(called: str, arg: Arg) -> Expr:
-    """The value of an argument that stands for itself; `Fault` RS309 if it has a name or a mode."""
-    if arg.name is not None or arg.mode is not None:
-        what = "name" if arg.name is not None else "mode"
-        raise Fault("RS309", f"what `{called}` takes here has no {what}", arg.span or arg.value.span)
-    return arg.value
 
 
 def _split(parameter: Parameter, arg: Arg, value: Any, before: Any) -> ByMode:

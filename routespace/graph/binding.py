@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
 from typing import Any, TypeAlias
 
-from routespace.diagnostics import Span, did_you_mean
+from routespace.diagnostics import Span, rename, write
 from routespace.graph.walk import children, name_of
 from routespace.space.arithmetic import kind
 from routespace.space.expr import Arg, Call, Each, Expr, GateDecl, Items, Name, OpDecl, Param
@@ -79,7 +79,7 @@ class Binding:
         elif value is None:
             name, value = self._target(name), self._bound(name)
         if _is_ops(value) or isinstance(value, Items):
-            raise Fault("RS308", f"`{name}` is a list of ops", span, help=f"write `sum({name})`")
+            raise Fault("RS308", f"`{name}` is a list of ops", span, help=write(f"sum({name})", span))
         if isinstance(value, Call):
             help = f"declare `op NAME = {value.name}(…)` and let `{name}` be NAME"
             raise Fault(
@@ -132,7 +132,7 @@ class Binding:
                 given_here = f"{len(args)} {'is' if len(args) == 1 else 'are'} given"
                 raise Fault("RS309", f"`{what}` takes {count}, {given_here}", arg.span or span, others=others)
             if name not in names:
-                help = did_you_mean(name, names)
+                help = rename(name, names)
                 raise Fault("RS309", f"`{what}` has no argument `{name}`", arg.span or span, others=others, help=help)
             if name in given:
                 raise Fault("RS309", f"`{name}` of `{what}` is given twice", arg.span or span, others=others)

@@ -54,7 +54,7 @@ def _build(space: Space, found: Findings) -> RouteGraph:
     aside = Findings(found.sources)  # what does not stand in the way of anything else
     try:
         check_attributes(scope, numbers, aside)
-        policies = resolve_policies(scope.clauses, space.overrides, numbers, aside)
+        policies = resolve_policies(scope.clauses, space.overrides, numbers, aside, space.declaration.span)
         _refuse_shares(scope, aside)
         unread = CONVENTIONS[policies.cost].unread if policies.cost in CONVENTIONS else False
         places, values = _values(space, scope, numbers, unread, found)

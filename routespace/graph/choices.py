@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from routespace.diagnostics import Span, did_you_mean
+from routespace.diagnostics import Edit, Fix, Span, rename
 from routespace.graph.draft import Draft, Ref
-from routespace.space.expr import Binary, Branch, Choice, ClosedRule, Name, Number, Pipe
+from routespace.space.expr import Binary, Branch, Choice, ClosedRule, Expr, Name, Number, Pipe
 from routespace.space.fault import Fault, Faults
 
 if TYPE_CHECKING:
@@ -74,9 +74,10 @@ class Choices:
 
     def gated(self, expr: Binary, name: str, env: dict[str, Any]) -> Ref:
         """`g(x) * e` is `sum by g(x) { e }`."""
-        if isinstance(expr.right, Number) and self.builder.is_stream(expr.left):
-            help = "write `x | scale(…)` to scale a stream"
-            raise Fault("RS315", "a gate is needed here, this is a stream", expr.left.span, help=help)
+        for number, stream in ((expr.left, expr.right), (expr.right, expr.left)):
+            if self._is_number(number) and self.builder.is_stream(stream):
+                message = "`*` takes a gate and a stream, no number"
+                raise Fault("RS315", message, number.span, "this is a number", help=_scaled(expr, number, stream))
         gate = self.deciding.gate(expr.left, self.deciding.named(name), env)
         self.deciding.decide(gate, Choice("sum", expr.left, (), span=expr.span), [self.short(name)], env)
         template = self.builder.streams.drafts[gate].template
@@ -93,6 +94,9 @@ class Choices:
         route.gate, route.sends = gate, False
         return self.builder.add(route)
 
+    def _is_number(self, expr: Expr) -> bool:
+        return isinstance(expr, Number) or (isinstance(expr, Name) and self.builder.numbers.is_number(expr.id))
+
     def _branches(self, choice: Choice, env: dict[str, Any]) -> list[Branch]:
         """The branches that are there where `env` holds."""
         return [one for one in choice.branches if self.builder.streams.holds(one, env, self.builder.node)]
@@ -105,12 +109,21 @@ class Choices:
         return self.builder.source(rule.value, f"{self.builder.node}.closed", env, rule.span)
 
 
+def _scaled(product: Binary, number: Expr, stream: Expr) -> Fix:
+    """How to write the `product` of a number and a stream."""
+    if not isinstance(stream, Name) or not isinstance(number, (Name, Number)):
+        return Fix("write `x | scale(…)` to scale a stream")
+    scaled = f"{stream.id} | scale({number.id if isinstance(number, Name) else number.value})"
+    edits = (Edit(product.span, f"({scaled})"),) if product.span else ()
+    return Fix(f"write `{scaled}` to scale a stream", edits)
+
+
 def _rules(choice: Choice) -> Rules:
     """The closed rules of a choice by branch; None is the one for all."""
     names = {branch.name for branch in choice.branches}
     for rule in choice.closed:
         if rule.branch is not None and rule.branch not in names:
-            message, help = f"`closed {rule.branch}` names no branch of this choice", did_you_mean(rule.branch, names)
+            message, help = f"`closed {rule.branch}` names no branch of this choice", rename(rule.branch, names)
             raise Fault("RS207", message, rule.span, help=help)
     return {rule.branch: rule for rule in choice.closed}
 
@@ -119,5 +132,5 @@ def _no_choice(choice: Choice) -> Fault:
     if choice.combine in COMBINES:
         message = f"choices by `{choice.combine}` are not supported yet"
         return Fault("RS602", message, choice.span, help="`sum by` and `send … by` are there")
-    help = did_you_mean(choice.combine, (*COMBINES, "send"))
+    help = rename(choice.combine, (*COMBINES, "send"))
     return Fault("RS208", f"unknown choice `{choice.combine}`", choice.span, help=help)

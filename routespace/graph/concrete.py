@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from routespace.diagnostics import Findings, did_you_mean
-from routespace.graph.arguments import bare, fill
+from routespace.diagnostics import Findings, rename
+from routespace.graph.arguments import fill
 from routespace.graph.draft import KINDS, Draft
 from routespace.graph.ir import (
     IDENTITY,
@@ -22,7 +22,9 @@ from routespace.graph.ir import (
 )
 from routespace.graph.ops import IMAGE_STRIDE, Resolver, check_merge, check_size, size_at
 from routespace.graph.places import Place
+from routespace.graph.remedies import averaged, biased, counting
 from routespace.graph.sharing import Sharing
+from routespace.space.bare import bare
 from routespace.space.expr import Call, Clause, Expr, GateDecl, Name
 from routespace.space.fault import Fault, Faults
 from routespace.space.numbers import Env, Numbers
@@ -134,7 +136,7 @@ class Concrete:
                 "RS404",
                 f"gate `{template.name}` gives a map of {shape.height}x{shape.width}; one decision per image is needed",
                 body.span,
-                help="add `mean` before the last conv, or decide `per position`",
+                help=averaged(body.value),
                 others=[(draft.span, "used here")],
             )
         if not ACTIVATIONS[name].closes and not draft.below:
@@ -185,7 +187,7 @@ class Concrete:
         name = value.id if isinstance(value, Name) else value.name if isinstance(value, Call) else ""
         entry = ACTIVATIONS.get(name)
         if entry is None:
-            help = did_you_mean(name, ACTIVATIONS) or f"there are {', '.join(ACTIVATIONS)}"
+            help = rename(name, ACTIVATIONS) or f"there are {', '.join(ACTIVATIONS)}"
             message = f"unknown activation `{name}`" if name else "an activation is named here"
             raise Fault("RS209", message, value.span, help=help)
         args = value.args if isinstance(value, Call) else ()
@@ -200,7 +202,7 @@ class Concrete:
                 "RS319",
                 "a start needs a last conv with a bias to set",
                 declared.span,
-                help="write `conv(1, routes, bias)`",
+                help=biased(last),
                 others=[(last.span, what)] if last is not None else (),
             )
         value = declared.value
@@ -288,7 +290,7 @@ class Concrete:
                     "RS910",
                     "nothing before this norm can be skipped: its statistics run over all positions",
                     leaf.span,
-                    help="write `stats = active` to count the positions that are computed",
+                    help=counting(leaf),
                     severity="warning",
                 )
             elif OPS[leaf.entry].outside and (OPS[leaf.entry].window is None or OPS[leaf.entry].opaque):

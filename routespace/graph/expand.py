@@ -6,7 +6,7 @@ import itertools
 from math import prod
 from typing import Any
 
-from routespace.diagnostics import Findings, Span, did_you_mean
+from routespace.diagnostics import Edit, Findings, Fix, Span, rename
 from routespace.graph.choices import Choices
 from routespace.graph.draft import Draft, Part, Ref, Streams
 from routespace.graph.gated import Gated
@@ -214,18 +214,25 @@ class PlaceBuilder(Reader):
             Draft("gather", name, self.node, refs, env, call.span, call=Call(call.name, tuple(rest), call.span))
         )
 
+    def _piped(self, call: Call) -> Fix:
+        """How to write an op that was called with a stream, `relu(x)`."""
+        first = call.args[0].value if call.args else None
+        if not isinstance(first, Name) or not self.is_stream(first):
+            return Fix(f"pipe a stream into it: `x | {call.name}(…)`")
+        piped = f"{first.id} | {call.name}"
+        edits = (Edit(call.span, f"({piped})"),) if call.span and len(call.args) == 1 else ()
+        return Fix(f"pipe a stream into it: `{piped}`", edits)
+
     def applied(self, call: Call, name: str, env: dict[str, Any]) -> Ref:
         if call.name in self.scope.gates:
             raise Fault("RS314", "a gate is no stream", call.span, help="give it a name, or use it after `by`")
         if call.name in self.scope.ops or call.name in OPS:
-            first = call.args[0].value if call.args else None
-            piped = f"{first.id} | {call.name}" if isinstance(first, Name) else f"x | {call.name}(…)"
-            raise Fault("RS314", f"`{call.name}` is an op", call.span, help=f"pipe a stream into it: `{piped}`")
+            raise Fault("RS314", f"`{call.name}` is an op", call.span, help=self._piped(call))
         raise Fault(
             "RS203",
             f"unknown op `{call.name}`",
             call.span,
-            help=did_you_mean(call.name, [*MERGES, *self.scope.op_names()]),
+            help=rename(call.name, [*MERGES, *self.scope.op_names()]),
         )
 
 

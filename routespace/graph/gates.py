@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from routespace.diagnostics import Span, did_you_mean
+from routespace.diagnostics import Span, rename
 from routespace.graph.draft import Draft
 from routespace.graph.walk import name_of
-from routespace.space.expr import Arg, Call, Choice, Equation, Expr, GateDecl, Name, Number
+from routespace.space.expr import Arg, Call, Choice, Equation, Expr, GateDecl, Name
 from routespace.space.fault import Fault, Skipped
 from routespace.space.registry import ACTIVATIONS
 
@@ -27,8 +27,7 @@ class Gates:
         if isinstance(expr, Name):
             return self._known(expr)
         if not isinstance(expr, Call):
-            help = "write `x | scale(…)` to scale a stream" if isinstance(expr, Number) else "write `GATE(stream)`"
-            raise Fault("RS315", "a gate is needed here", expr.span, help=help)
+            raise Fault("RS315", "a gate is needed here", expr.span, help="write `GATE(stream)`")
         template = self._template(expr.name, expr.span)
         if not expr.args or expr.args[0].name is not None:
             raise Fault("RS315", f"gate `{expr.name}` reads a stream", expr.span, help=f"write `{expr.name}(x)`")
@@ -85,13 +84,13 @@ class Gates:
                 others = [(elsewhere.span, "made here")]
                 help = "a gate decides in the node that makes it"
                 raise Fault("RS206", f"no gate of this node is called `{name}`", expr.span, others=others, help=help)
-        help_near = did_you_mean(name, [*self.builder.gates, *self.scope.gates])
+        help_near = rename(name, [*self.builder.gates, *self.scope.gates])
         raise Fault("RS206", f"unknown gate `{name}`", expr.span, help=help_near)
 
     def _template(self, name: str, span: Span | None) -> GateDecl:
         found = self.scope.gates.get(name)
         if found is None:
-            raise Fault("RS206", f"unknown gate `{name}`", span, help=did_you_mean(name, self.scope.gates))
+            raise Fault("RS206", f"unknown gate `{name}`", span, help=rename(name, self.scope.gates))
         return found
 
     def _made(

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from routespace.diagnostics import Findings, Span, did_you_mean
+from routespace.diagnostics import Findings, Span, rename
+from routespace.graph.dropped import dropped_at, no_route, why_dropped
 from routespace.graph.ir import Output, Route, RouteGraph
 from routespace.graph.places import resolve_axes
 from routespace.graph.sites import Sites
@@ -37,7 +38,8 @@ def declared_net(graph: RouteGraph, name: str, span: Span | None = None) -> NetD
     """The net called `name` among those of the space of `graph`; RS701 where there is none."""
     nets = {net.name: net for net in graph.space.nets} if graph.space else {}
     if name not in nets:
-        raise Fault("RS701", f"space `{graph.name}` has no net `{name}`", span, help=did_you_mean(name, nets))
+        place = span or (graph.space.declaration.span if graph.space else None)
+        raise Fault("RS701", f"space `{graph.name}` has no net `{name}`", place, help=rename(name, nets))
     return nets[name]
 
 
@@ -114,8 +116,7 @@ class _Reader:
                 node = self.sites.node(index.name, place)
                 if node is None:
                     message = f"`{index.name}` is opened off the grid, at {self.shown(index.name, place)}"
-                    others = self.declarations(index.name)
-                    raise Fault("RS703", message, index.span, self.whereabouts(index.name), others=others)
+                    raise self.nowhere(index, place, message)
                 route = self.route(node, index.name, index.span)
                 yield Opening(route.name, weight, row.weight is not None, index.span)
 
@@ -142,11 +143,21 @@ class _Reader:
         return [one.node for one in readers if not isinstance(one, Output) and one.node in self.names]
 
     def node(self, index: Index, message: str) -> str:
-        found = self.sites.node(index.name, tuple(self.numbers.integer(part, {}) for part in index.at))
+        place = tuple(self.numbers.integer(part, {}) for part in index.at)
+        found = self.sites.node(index.name, place)
         if found is None:
-            others = self.declarations(index.name)
-            raise Fault("RS703", message, index.span, self.whereabouts(index.name), others=others)
+            raise self.nowhere(index, place, message)
         return found
+
+    def nowhere(self, index: Index, place: tuple[int, ...], message: str) -> Fault:
+        """RS703: no node of the graph is at `place`; `message` is for where none stands in the text either."""
+        dropped = dropped_at(self.graph, index.name, place)
+        if dropped is not None:
+            why = why_dropped(self.graph, dropped.name)
+            others = [(dropped.declaration.span, "declared here")]
+            return Fault("RS703", f"node `{dropped.name}` is dropped: {why}", index.span, others=others)
+        others = self.declarations(index.name)
+        return Fault("RS703", message, index.span, self.whereabouts(index.name), others=others)
 
     def declarations(self, stream: str) -> list[tuple[Span | None, str]]:
         """Where the nodes that make a stream are declared."""
@@ -170,10 +181,7 @@ class _Reader:
         if isinstance(value, Route):
             return value
         routes = [one for one in self.graph.values if isinstance(one, Route) and one.node == node]
-        here = [one.name.rsplit(".", 1)[-1] for one in routes]
-        help = did_you_mean(name, here) or (f"it has {', '.join(here)}" if here else None)
-        others = [(one.span, "its routes are here") for one in routes[:1]]
-        raise Fault("RS702", f"node `{node}` has no route `{name}`", span, others=others, help=help)
+        raise no_route(self.graph, node, name, [one.name.rsplit(".", 1)[-1] for one in routes], span)
 
     def ordinals(self, part: Expr) -> list[int]:
         if isinstance(part, Range):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TypeAlias
 
-from routespace.diagnostics import Findings, RouteError, did_you_mean
+from routespace.diagnostics import Findings, RouteError
+from routespace.graph.dropped import no_gate, no_route
 from routespace.graph.ir import RouteGraph
 from routespace.graph.net_parts import declared_net, read_net
 from routespace.space.expr import NetDecl
@@ -72,17 +73,25 @@ def _given(graph: RouteGraph, weights: Weights) -> Held:
         by_node.setdefault(gate.node, {}).update(dict.fromkeys(gate.routes, 0.0))
     for node, routes in weights.items():
         if node not in by_node:
-            raise Fault("RS702", f"there is no node `{node}` with a gate", help=did_you_mean(node, by_node))
+            raise no_gate(graph, node, by_node)
         if not isinstance(routes, Mapping):
-            raise Fault("RS704", f"node `{node}` is held at `{routes}`; a net says a weight for each route")
+            raise _misheld(graph, node, f"node `{node}` is held at `{routes}`; a net says a weight for each route")
         for route, weight in routes.items():
             if route not in by_node[node]:
-                raise Fault("RS702", f"node `{node}` has no route `{route}`", help=did_you_mean(route, by_node[node]))
+                raise no_route(graph, node, route, by_node[node])
+            held = f"route `{route}` of `{node}` is held at"
             if not isinstance(weight, Real):
-                raise Fault("RS704", f"route `{route}` of `{node}` is held at a {type(weight).__name__}, not a number")
+                raise _misheld(graph, node, f"{held} a {type(weight).__name__}, not a number", route)
             if not weight >= 0:
-                raise Fault("RS704", f"route `{route}` of `{node}` is held at {weight}; weights are not negative")
+                raise _misheld(graph, node, f"{held} {weight}; weights are not negative", route)
             if math.isinf(weight):
-                raise Fault("RS704", f"route `{route}` of `{node}` is held at {weight}; weights are finite")
+                raise _misheld(graph, node, f"{held} {weight}; weights are finite", route)
             by_node[node][route] = float(weight)
     return Held({gate.name: tuple(by_node[gate.node][route] for route in gate.routes) for gate in graph.gates})
+
+
+def _misheld(graph: RouteGraph, node: str, message: str, route: str = "") -> Fault:
+    """RS704 of a net given from outside, at the text of the route or the node that it is about."""
+    made = graph.by_name.get(f"{node}.{route}")
+    span = made.span if made is not None else next((one.span for one in graph.nodes if one.name == node), None)
+    return Fault("RS704", message, span)

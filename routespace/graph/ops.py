@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from routespace.diagnostics import Span, did_you_mean
+from routespace.diagnostics import Span, rename
 from routespace.graph.arguments import fill
 from routespace.graph.binding import Binding, Term
 from routespace.graph.ir import Beside, Chain, Leaf, Op
@@ -195,7 +195,7 @@ class Resolver:
             return Fault("RS308", f"an op is needed here, `{name}` is a stream", span)
         if self.numbers.is_number(name):
             return Fault("RS308", f"an op is needed here, `{name}` is a number", span)
-        return Fault("RS203", f"unknown op `{name}`", span, help=did_you_mean(name, self.scope.op_names()))
+        return Fault("RS203", f"unknown op `{name}`", span, help=rename(name, self.scope.op_names()))
 
     def _declared(
         self, declared: OpDecl, args: tuple[Arg, ...], env: Env, shape: Shape, span: Span | None

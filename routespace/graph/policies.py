@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from routespace.diagnostics import Findings, did_you_mean
-from routespace.graph.arguments import bare
+from routespace.diagnostics import Findings, Span, rename
 from routespace.graph.ir import Budget, Policies
+from routespace.space.bare import bare
 from routespace.space.expr import Arg, Binary, Call, Clause, Name
 from routespace.space.fault import Fault, Faults
 from routespace.space.numbers import Numbers
@@ -17,9 +17,9 @@ _NAMED = ("weight", "start", "ramp")
 
 
 def resolve_policies(
-    clauses: list[Clause], overrides: tuple[Clause, ...], numbers: Numbers, findings: Findings
+    clauses: list[Clause], overrides: tuple[Clause, ...], numbers: Numbers, findings: Findings, space: Span | None
 ) -> Policies:
-    """The policies in force: overrides win over what the text says, defaults fill the rest."""
+    """The policies in force of the space at `space`: overrides win over what the text says, defaults fill the rest."""
     found: dict[str, Any] = {}
     given: dict[tuple[str, str | None], Clause] = {}
     for clause in clauses:
@@ -30,18 +30,20 @@ def resolve_policies(
             )
         given[key] = clause
     replaced = {clause.name for clause in overrides}
+    written = {clause.name: clause.span for clause in clauses}
     in_force = [*(one for one in clauses if one.name not in replaced), *overrides]
     for clause in sorted(in_force, key=lambda one: one.mode is not None):
         try:
             _one(clause, found, numbers)
         except Fault as fault:
+            fault.stands(written.get(clause.name, space), f"another `{clause.name}` is given from outside")
             fault.report(findings)
     return Policies(**found)
 
 
 def _one(clause: Clause, found: dict[str, Any], numbers: Numbers) -> None:
     if clause.name not in POLICIES:
-        raise Fault("RS601", f"unknown policy `{clause.name}`", clause.span, help=did_you_mean(clause.name, POLICIES))
+        raise Fault("RS601", f"unknown policy `{clause.name}`", clause.span, help=rename(clause.name, POLICIES))
     if clause.mode is not None and clause.name != "live":
         raise Fault("RS602", f"`{clause.name}` cannot be split by mode", clause.span)
     if clause.name == "live":
@@ -80,7 +82,7 @@ def _init(clause: Clause, numbers: Numbers) -> tuple[str, tuple[tuple[str, Any],
         if given == Name("fan_in"):
             return "kaiming", ()
     shown = value.id if isinstance(value, Name) else ""
-    help = "write `normal(0.01)`" if shown == "normal" else did_you_mean(shown, INITS)
+    help = "write `normal(0.01)`" if shown == "normal" else rename(shown, INITS)
     raise Fault("RS603", "`init` is `kaiming` or `normal(std)`", value.span or clause.span, help=help)
 
 
@@ -94,7 +96,7 @@ def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
             "RS603",
             f"a budget is {listed(tuple(BUDGETS))}",
             value.span or clause.span,
-            help=did_you_mean(shown, BUDGETS) or "write `square(expected / maximum, 0.5, weight = 0.5)`",
+            help=rename(shown, BUDGETS) or "write `square(expected / maximum, 0.5, weight = 0.5)`",
         )
     positional = [arg for arg in value.args if arg.name is None]
     faults = Faults()
@@ -112,10 +114,10 @@ def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
         elif arg.name is None:
             continue
         elif arg.name == "target":
-            help = f"write `{value.name}(expected / maximum, 0.5, …)`" if wanted == 2 else None
-            faults.add(Fault("RS309", f"the target of `{value.name}` has no name", arg.span, help=help))
+            usage = f"write `{value.name}(expected / maximum, 0.5, …)`" if wanted == 2 else None
+            faults.add(Fault("RS309", f"the target of `{value.name}` has no name", arg.span, help=usage))
         elif arg.name not in _NAMED:
-            help = did_you_mean(arg.name, _NAMED) or f"it has {listed(_NAMED)}"
+            help = rename(arg.name, _NAMED) or f"it has {listed(_NAMED)}"
             faults.add(Fault("RS309", f"`{value.name}` has no argument `{arg.name}`", arg.span, help=help))
         elif arg.name in shares:
             others = [(shares[arg.name].span, "first here")]

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from routespace.diagnostics import Diagnostic, RouteError, did_you_mean
+from routespace.diagnostics import Diagnostic, Findings, RouteError
+from routespace.graph.dropped import no_gate, no_route
 from routespace.graph.ir import RouteGraph
 from routespace.plain_json import read_json
+from routespace.space.fault import Fault
 
 MOST_IMAGES = 2**53
 
@@ -61,10 +63,10 @@ class Profile:
         found: list[str] = []
         for node, each in self.opened.items():
             if node not in known:
-                raise _stranger(f"there is no node `{node}` with a gate", node, known)
+                raise _stranger(no_gate(graph, node, known), graph)
             for name, count in each.items():
                 if name not in known[node]:
-                    raise _stranger(f"node `{node}` has no route `{name}`", name, known[node])
+                    raise _stranger(no_route(graph, node, name, known[node]), graph)
                 if count and count >= wanted:
                     found += known[node][name]
         return frozenset(found)
@@ -98,9 +100,11 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_IMAGES
 
 
-def _stranger(message: str, name: str, known: Mapping[str, object]) -> RouteError:
-    message = f"this is the profile of another space: {message}"
-    return RouteError([Diagnostic("RS702", message, help=did_you_mean(name, known))])
+def _stranger(fault: Fault, graph: RouteGraph) -> RouteError:
+    fault.message = f"this is the profile of another space: {fault.message}"
+    findings = Findings({source.path: source for source in graph.space.sources} if graph.space else {})
+    fault.report(findings)
+    return RouteError(findings.diagnostics, findings.sources)
 
 
 def _unread(why: str) -> RouteError:

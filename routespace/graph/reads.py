@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from routespace.diagnostics import Span, did_you_mean
+from routespace.diagnostics import Span, rename, write
 from routespace.graph.draft import Ref, Streams
 from routespace.graph.places import Place
 from routespace.space.arithmetic import count
@@ -60,7 +60,7 @@ class Reader:
             "RS201",
             f"unknown stream `{name}`",
             expr.span,
-            help=did_you_mean(name, [*self.local, *self.scope.stream_names()]),
+            help=rename(name, [*self.local, *self.scope.stream_names()]),
         )
 
     def _other_kind(self, name: str) -> str:
@@ -76,9 +76,7 @@ class Reader:
         declared = self.scope.inputs.get(name)
         axes = declared.index if declared else self.scope.stream_axes.get(name)
         if axes is None:
-            raise Fault(
-                "RS201", f"unknown stream `{name}`", expr.span, help=did_you_mean(name, self.scope.stream_names())
-            )
+            raise Fault("RS201", f"unknown stream `{name}`", expr.span, help=rename(name, self.scope.stream_names()))
         if len(expr.at) != len(axes):
             raise _indexed(name, axes, len(expr.at), expr.span)
         index = tuple(self.numbers.integer(part, env) for part in expr.at)
@@ -142,6 +140,6 @@ class Reader:
 def _indexed(name: str, axes: Sequence[str], given: int, span: Span | None) -> Fault:
     """What to say of a stream that is read by another number of indices than it has."""
     if not axes:
-        return Fault("RS304", f"`{name}` has no index", span, help=f"write `{name}`")
+        return Fault("RS304", f"`{name}` has no index", span, help=write(name, span))
     message = f"`{name}` is read by index `{name}[{', '.join(axes)}]`"
     return Fault("RS304", f"{message}, {given} given" if given else message, span)

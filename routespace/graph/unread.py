@@ -59,11 +59,11 @@ class Unread:
                 self._tell(unit, findings, key in ends)
             else:
                 rule = rules[unit.node]
-                message = f"node `{unit.node}` does not exist: no output reads what it makes"
+                message = f"node `{unit.node}` is dropped: no output reads what it makes"
                 findings.add("RS901", message, rule.span, severity="warning", key=id(rule))
         for one in self.streams.conditions.values():
             if not one.holds and not self.nodes.isdisjoint(one.fails):
-                message = f"route `{one.branch.name}` does not exist: its condition holds nowhere"
+                message = f"route `{one.branch.name}` is dropped: its condition holds nowhere"
                 findings.add("RS902", message, one.branch.span, severity="warning")
 
     def _units(self) -> dict[Key, _Unit]:
@@ -124,7 +124,7 @@ class Unread:
         part = unit.part
         if unit.branch:
             span = unit.draft.span if unit.draft is not None else None
-            message = f"route `{unit.branch}` does not exist: nothing reads it"
+            message = f"route `{unit.branch}` is dropped: nothing reads it"
             findings.add("RS902", message, span, severity="warning")
         elif isinstance(part, Choice):
             return
@@ -136,7 +136,7 @@ class Unread:
             if is_end and part.name in self._mentioned:
                 given = " with these parameters" if self.streams.scope.parameters else ""
                 notes.append(f"what reads it in the text makes nothing{given}")
-            message = f"stream `{part.name}` does not exist: no output reads it"
+            message = f"stream `{part.name}` is dropped: no output reads it"
             findings.add("RS913", message, part.span, notes=notes, severity="warning")
 
     @cached_property

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from routespace.diagnostics import Findings, RouteError, Span, did_you_mean, quoted
+from routespace.diagnostics import Findings, RouteError, Span, quoted, rename
 from routespace.files import read_file
 from routespace.language.parser import parse
 from routespace.space.expr import File, GateDecl, ImportDecl, NetDecl, OpDecl, SpaceDecl, TopLevel, Union, Without
@@ -106,7 +106,7 @@ class _Collector:
                 place = at_name(self.findings, item.span, item.space)
                 message = f"net `{item.name}` is in an unknown space `{item.space}`"
                 there = f"the spaces here are {', '.join(library.spaces)}" if library.spaces else None
-                help = did_you_mean(item.space, library.spaces) or there or "import the space, or write it here"
+                help = rename(item.space, library.spaces) or there or "import the space, or write it here"
                 self.findings.add("RS201", message, place, help=help)
 
     def declare(self, name: str, span: Span | None) -> bool:
@@ -125,7 +125,7 @@ class _Collector:
             found = known.get(name)
             if found is None:
                 if name not in inner.missing and not inner.is_partial:
-                    help = did_you_mean(name, known)
+                    help = rename(name, known)
                     place = at_name(self.findings, item.span, name)
                     self.findings.add("RS154", f"`{item.path}` declares no `{name}`", place, help=help)
                 library.missing.add(name)

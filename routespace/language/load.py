@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from routespace.diagnostics import Findings, RouteError, did_you_mean
+from routespace.diagnostics import Findings, RouteError, Span, did_you_mean
 from routespace.language.imports import Library, collect, read_text
 from routespace.language.names import check_names
 from routespace.language.parser import parse
@@ -83,19 +83,22 @@ _CHOOSE = 'choose one by its name: `space="NAME"` from Python, `--space NAME` on
 
 
 def _choose(library: Library, wanted: str | None, shown: str, findings: Findings) -> SpaceDecl:
+    names = library.own_spaces or list(library.spaces)
+    places = [at_name(findings, library.spaces[name].span, name) for name in names]
+    here, *others = zip(places, (f"space `{name}`" for name in names), strict=True) if names else [(None, "")]
     if wanted is not None:
         if wanted in library.spaces:
             return library.spaces[wanted]
-        findings.add("RS155", f"`{shown}` has no space `{wanted}`", help=did_you_mean(wanted, library.spaces))
+        help = did_you_mean(wanted, library.spaces)
+        findings.add("RS155", f"`{shown}` has no space `{wanted}`", *here, others=others, help=help)
     elif len(library.own_spaces) == 1:
         return library.spaces[library.own_spaces[0]]
     elif not library.own_spaces and len(library.spaces) == 1:
         return next(iter(library.spaces.values()))
     elif not library.spaces:
-        findings.add("RS156", f"`{shown}` declares no space", help="write `space NAME { … }`")
+        findings.add("RS156", f"`{shown}` declares no space", Span(shown, 0, 0), help="write `space NAME { … }`")
     else:
-        names = ", ".join(library.own_spaces or library.spaces)
-        findings.add("RS155", f"`{shown}` has several spaces: {names}", help=_CHOOSE)
+        findings.add("RS155", f"`{shown}` has several spaces: {', '.join(names)}", *here, others=others, help=_CHOOSE)
     raise RouteError(findings.diagnostics, findings.sources)
 
 
@@ -134,13 +137,16 @@ class _Binder:
             problem = problem_of(expr)
         except (TypeError, RecursionError):
             problem = "a value is a number, yes or no, the name of an op, or a list of them"
+        head = at_name(self.findings, self.declared.span, self.declared.name)
         if name not in self.params and name not in POLICIES:
             near = did_you_mean(name, [*self.params, *POLICIES])
             help = near or f"its parameters are {', '.join(self.params) or 'none'}"
-            self.findings.add("RS210", f"space `{self.declared.name}` has no parameter `{name}`", help=help)
+            message = f"space `{self.declared.name}` has no parameter `{name}`"
+            self.findings.add("RS210", message, head, f"`{name}` is given from outside", help=help, key=name)
         elif problem is not None:
-            place = self.params[name].span if name in self.params else None
-            self.findings.add("RS211", f"`{name}` cannot be {_shown(value)}: {problem}", place)
+            place = self.params[name].span if name in self.params else head
+            message = f"`{name}` cannot be {_shown(value)}: {problem}"
+            self.findings.add("RS211", message, place, "given from outside", key=name)
         elif name in self.params:
             if self.is_same_kind(name, expr):
                 self.values[name] = expr

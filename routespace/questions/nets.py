@@ -84,6 +84,7 @@ class Nets:
 
     def refusal(self, fault: Fault) -> RouteError:
         findings = Findings(self.sources)
+        fault.stands(self.graph.space.declaration.span if self.graph.space else None, "of the nets of this space")
         fault.report(findings)
         return RouteError(findings.diagnostics, findings.sources)
 
@@ -107,7 +108,8 @@ class Nets:
         findings = Findings()
         message = f"space `{self.graph.name}` has no net"
         if not kept:
-            findings.add("RS710", f"{message}: no path leads from an input to an output")
+            span = self.graph.space.declaration.span if self.graph.space else None
+            findings.add("RS710", f"{message}: no path leads from an input to an output", span)
         else:
             text = "no path meets this" if len(kept) == 1 else "these exclude each other"
             findings.add("RS710", message, place_of(kept[0]), text, others=[(place_of(one), "") for one in kept[1:]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from routespace.diagnostics import Findings, Span
+from routespace.diagnostics import Findings, Fix, Span
 from routespace.space.expr import AxisDecl, GateDecl, OpDecl
 
 _MANY = 20
@@ -22,22 +22,29 @@ class Fault(Exception):
         *,
         others: Iterable[tuple[Span | None, str]] = (),
         notes: Iterable[str] = (),
-        help: str | None = None,
+        help: str | Fix | None = None,
     ) -> None:
         super().__init__(message)
         self.code, self.message, self.span, self.label = code, message, span, label
-        self.others, self.notes, self.help = tuple(others), tuple(notes), help
+        self.others, self.notes, self.fix = tuple(others), tuple(notes), Fix.of(help)
         self.key = (span, *(place for place, _ in self.others)) if span else None
         self.beside: tuple[Fault, ...] = ()
 
     def again(self) -> Fault:
         """This fault, raised at another place: what is learned on its way from there is not known here."""
         other = Fault(
-            self.code, self.message, self.span, self.label, others=self.others, notes=self.notes, help=self.help
+            self.code, self.message, self.span, self.label, others=self.others, notes=self.notes, help=self.fix
         )
         other.key = self.key
         other.beside = tuple(one.again() for one in self.beside)
         return other
+
+    def stands(self, span: Span | None, label: str) -> None:
+        """Where to report what has no place of its own: it is about a value given from outside of any text."""
+        if self.span is None:
+            self.span, self.label = span, label
+        for one in self.beside:
+            one.stands(span, label)
 
     @property
     def cause(self) -> object:
@@ -72,7 +79,7 @@ class Fault(Exception):
                 self.label,
                 others=self.others,
                 notes=self.notes,
-                help=self.help,
+                help=self.fix,
                 key=self.key,
             )
         if self.code.startswith("RS8"):

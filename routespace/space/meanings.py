@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any, TypeAlias
 
-from routespace.diagnostics import Span, did_you_mean
+from routespace.diagnostics import Span, rename
 from routespace.space.definitions import Definitions
 from routespace.space.expr import Items, Name
 from routespace.space.fault import Fault
@@ -97,4 +97,4 @@ class Meanings:
             return Fault("RS301", f"a number is needed here, `{name}` is a stream", span)
         if name in scope.gates:
             return Fault("RS301", f"a number is needed here, `{name}` is a gate", span)
-        return Fault("RS201", f"unknown name `{name}`", span, help=did_you_mean(name, scope.number_names()))
+        return Fault("RS201", f"unknown name `{name}`", span, help=rename(name, scope.number_names()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from routespace.diagnostics import Span, did_you_mean
+from routespace.diagnostics import Fix, Span, rename
 from routespace.space.conventions import CONVENTIONS
 from routespace.space.expr import Clause, Name, Number
 
@@ -19,7 +19,7 @@ class WrongWord(NamedTuple):
 
     message: str
     span: Span | None
-    help: str | None
+    help: Fix | None
 
 
 def words_of(policy: str) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ def wrong_word(clause: Clause) -> WrongWord | None:
         return None
     shown = value.id if isinstance(value, Name) else str(value.value) if isinstance(value, Number) else ""
     message = f"`{clause.name}` is {listed(words)}" + (f", not `{shown}`" if shown else "")
-    return WrongWord(message, value.span or clause.span, did_you_mean(shown, words))
+    return WrongWord(message, value.span or clause.span, rename(shown, words))
 
 
 def listed(words: tuple[str, ...]) -> str:

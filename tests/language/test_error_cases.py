@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from routespace.diagnostics import Findings, RouteError
+from routespace.diagnostics import Diagnostic, Findings, RouteError
 from routespace.diagnostics.catalogue import CATALOGUE
 from routespace.diagnostics.render import render
 from routespace.graph.build import build
@@ -58,10 +58,13 @@ def test_findings_are_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     for one in findings.diagnostics:
         assert one.code in CATALOGUE
         assert (one.severity == "warning") == ("RS90" <= one.code < "RS95")
+        assert one.span is not None, one
         for label in one.labels:
             assert label.span is None or label.span.path in findings.sources
     places = [(one.code, one.message, one.labels) for one in findings.diagnostics]
     assert len(set(places)) == len(places)
+    severities = [one.severity for one in findings.diagnostics]
+    assert severities == sorted(severities), "errors come first"
     if path.stem.startswith("rs") and path.stem[2:5].isdigit():
         assert path.stem[:5].upper() in {one.code for one in findings.diagnostics}
 
@@ -81,11 +84,16 @@ def space() -> Space:
     return loads(NET)
 
 
-def code_of_holding(net: object) -> str:
+def finding_of_holding(net: object) -> Diagnostic:
     with pytest.raises(RouteError) as error:
         hold(build(space()), net)  # type: ignore[arg-type]
     (one,) = error.value.diagnostics
-    return one.code
+    assert one.span is not None
+    return one
+
+
+def code_of_holding(net: object) -> str:
+    return finding_of_holding(net).code
 
 
 def test_nets_from_outside() -> None:
@@ -94,6 +102,18 @@ def test_nets_from_outside() -> None:
     assert code_of_holding({"layer0.s4": {"kep": 1.0}}) == "RS702"
     assert code_of_holding({"layer0.s4": {"keep": -1.0}}) == "RS704"
     assert code_of_holding({"layer0.s4": {"keep": float("nan")}}) == "RS704"
+
+
+def test_what_stands_in_the_text_and_is_dropped_is_told_from_what_never_stood_there() -> None:
+    assert finding_of_holding({"layer3.s8": {}}).message == "node `layer3.s8` is dropped: no output reads what it makes"
+    assert finding_of_holding({"layer3.s9": {}}).message == "there is no node `layer3.s9` with a gate"
+    up = finding_of_holding({"layer0.s4": {"up": 1.0}})
+    assert up.message == "route `up` is dropped at node `layer0.s4`: nothing reads it there"
+    walks = NET.split("net off")[0] + "net lost in s {\n  walk x[3, s8]: keep\n  edge x[2, s4] -> x[3, s8]\n}\n"
+    messages = [one.message for one in find(walks).diagnostics if one.severity == "error"]
+    assert messages == ["node `layer3.s8` is dropped: no output reads what it makes"] * 2
+    bare = finding_of_holding({"layer0.s4": {"keep": float("inf")}})
+    assert bare.span is not None and NET[bare.span.start :].startswith("keep: relu")
 
 
 def test_too_many_imports(tmp_path: Path) -> None:

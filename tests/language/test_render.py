@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from routespace.diagnostics import Diagnostic, Findings, Label, RouteError, Source, Span
+from routespace.diagnostics import Diagnostic, Findings, Label, RouteError, Source, Span, rename
 from routespace.diagnostics.catalogue import CATALOGUE, explain
 from routespace.diagnostics.render import render, to_json
 
@@ -145,7 +145,30 @@ def test_json() -> None:
         ],
         "notes": ["n"],
         "help": "h",
+        "fixes": [],
     }
+
+
+def test_fixes_in_json() -> None:
+    findings = Findings(dict(SOURCES))
+    findings.add("RS000", "m", at("let a = 2 width").span, help=rename("width", ["widths"]))
+    (found,) = json.loads(to_json(findings.diagnostics, SOURCES))
+    edit = {"path": "s.route", "line": 2, "column": 12, "end_line": 2, "end_column": 17, "replacement": "widths"}
+    assert found["fixes"] == [{"text": "did you mean `widths`?", "edits": [edit]}]
+
+
+def test_errors_come_before_warnings() -> None:
+    findings = Findings(dict(SOURCES))
+    findings.add("RS901", "a warning", at("space").span, severity="warning")
+    findings.add("RS000", "an error", at("宽度").span)
+    findings.add("RS000", "another error", at("let").span)
+    assert [one.message for one in findings.diagnostics] == ["another error", "an error", "a warning"]
+    assert [one["message"] for one in json.loads(to_json(findings.diagnostics, SOURCES))][-1] == "a warning"
+    assert findings.diagnostics[0].span == at("let").span
+    few = Findings(dict(SOURCES), limit=2)
+    few.extend(findings.diagnostics)
+    assert [one.severity for one in few.diagnostics] == ["error", "error"]
+    assert few.diagnostics[-1].notes == ("and 1 more, not shown",)
 
 
 def test_error_shows_its_report() -> None:

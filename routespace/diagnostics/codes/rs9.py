@@ -8,13 +8,14 @@ from routespace.diagnostics.codes.texts import GATE, MAP_GATE, OUTPUT, space_of
 ENTRIES = (
     Entry(
         "RS901",
-        "node that does not exist",
-        "No output reads what the node makes, so it is neither built nor run.",
+        "node that is dropped",
+        "The node stands in the text and no output reads what it makes, directly or through other nodes, so it is\n"
+        "neither built nor run. Let something read it, or restrict its `where`.",
         space_of("  axis layer = 0..2\n  node at layer {\n    x = image | relu\n  }\n  output y = x[1]\n"),
     ),
     Entry(
         "RS902",
-        "route that does not exist",
+        "route that is dropped",
         "Nothing reads this branch at any place, or its condition holds at none, so it is not built and its gate has\n"
         "no logit for it.",
         space_of(

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from routespace.diagnostics import Findings, Span, did_you_mean
+from routespace.diagnostics import Edit, Findings, Fix, Span, closest
+from routespace.space.bare import bare
 from routespace.space.expr import Arg, AxisDecl, Call, Index, Name
+from routespace.space.fault import Fault
 from routespace.space.names.table import CONSTANTS, Named, Table, at_name
 from routespace.space.registry import MERGES, OPS
 
@@ -24,7 +26,9 @@ MOST_KNOWN = 2000
 class _Unknown:
     """A name that was not found, at its first place."""
 
+    name: str
     place: Span | None
+    near: str | None
     help: str | None
     others: tuple[tuple[Span | None, str], ...]
     more: list[Span | None] = field(default_factory=list)
@@ -117,9 +121,10 @@ class Lookup:
     def bare(self, called: str, args: Iterable[Arg]) -> None:
         """Arguments that stand for themselves; a name or a mode on one of them is reported."""
         for arg in args:
-            if arg.name is not None or arg.mode is not None:
-                message = f"what `{called}` takes here has no {'name' if arg.name is not None else 'mode'}"
-                self.findings.add("RS309", message, arg.span or arg.value.span)
+            try:
+                bare(called, arg)
+            except Fault as fault:
+                fault.report(self.findings)
 
     def arguments(
         self, call: Call, names: list[str], others: Iterable[tuple[Span | None, str]] = ()
@@ -151,10 +156,11 @@ class Lookup:
         if known is not None:
             known.more.append(place)
             return
+        near: str | None = None
         if self.is_suggesting:
-            near = [*self.table.of_kind(*kinds), *more] if kinds else list(more)
-            help = (did_you_mean(name, near) if len(near) <= MOST_KNOWN else None) or help
-        self.unknowns[code, message] = _Unknown(place, help, tuple(others))
+            names = [*self.table.of_kind(*kinds), *more] if kinds else list(more)
+            near = closest(name, names) if len(names) <= MOST_KNOWN else None
+        self.unknowns[code, message] = _Unknown(name, place, near, help, tuple(others))
 
     def report(self) -> None:
         """Add what was not found to the findings: each once, with the further places that read it."""
@@ -162,8 +168,16 @@ class Lookup:
             others = [*one.others, *((place, "and here") for place in one.more[:MOST_PLACES])]
             rest = len(one.more) - MOST_PLACES
             notes = [f"and at {rest} more place{'s' if rest > 1 else ''}"] if rest > 0 else []
-            self.findings.add(code, message, one.place, others=others, notes=notes, help=one.help)
+            self.findings.add(code, message, one.place, others=others, notes=notes, help=self._fix(one))
         self.unknowns.clear()
+
+    def _fix(self, one: _Unknown) -> Fix | str | None:
+        """The name that was meant, written wherever the unknown one stands."""
+        if one.near is None:
+            return one.help
+        places = (self.findings.at_name(place, one.name) for place in (one.place, *one.more) if place is not None)
+        edits = tuple(Edit(place, one.near) for place in dict.fromkeys(places) if place is not None)
+        return Fix(f"did you mean `{one.near}`?", edits)
 
     @property
     def is_suggesting(self) -> bool:

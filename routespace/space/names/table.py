@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice
 
 from routespace.diagnostics import Findings, Span
 from routespace.space.expr import (
@@ -182,9 +180,4 @@ class Table:
 
 def at_name(findings: Findings, span: Span | None, name: str, skip: int = 0) -> Span | None:
     """Where `name` stands in the statement at `span`, behind `skip` others of that name; `span` if that is unknown."""
-    source = findings.sources.get(span.path) if span else None
-    if span is None or source is None:
-        return span
-    found = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)").finditer(source.text, span.start, span.end)
-    match = next(islice(found, skip, None), None)
-    return Span(span.path, *match.span()) if match else span
+    return span and (findings.at_name(span, name, skip) or span)

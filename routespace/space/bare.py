@@ -1,0 +1,25 @@
+"""Arguments that stand for themselves, without a name or a mode."""
+
+from __future__ import annotations
+
+from routespace.diagnostics import Edit, Fix, Span
+from routespace.space.expr import Arg, Expr
+from routespace.space.fault import Fault
+
+
+def bare(called: str, arg: Arg) -> Expr:
+    """The value of an argument of `called` that stands for itself; `Fault` RS309 if it has a name or a mode."""
+    if arg.name is not None or arg.mode is not None:
+        what = "name" if arg.name is not None else "mode"
+        message = f"what `{called}` takes here has no {what}"
+        raise Fault("RS309", message, arg.span or arg.value.span, help=_alone(arg))
+    return arg.value
+
+
+def _alone(arg: Arg) -> Fix:
+    """The fix that leaves of an argument its value."""
+    whole, value = arg.span, arg.value.span
+    if whole is None or value is None:
+        return Fix("write its value alone")
+    cuts = (Span(whole.path, whole.start, value.start), Span(whole.path, value.end, whole.end))
+    return Fix("write its value alone", tuple(Edit(cut, "") for cut in cuts if cut.start < cut.end))

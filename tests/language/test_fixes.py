@@ -1,0 +1,70 @@
+"""The edits that findings propose: each of them, applied to the texts, makes its finding go away."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from routespace.diagnostics import Diagnostic, Findings
+from routespace.diagnostics.render import to_json
+from tests.language.found import find
+from tests.language.test_error_cases import CASES, FOLDER, settings
+
+FROM_OUTSIDE = ("RS155", "RS210")
+"""What is about names that no text says: there is nothing to edit."""
+
+
+def found_in(path: Path, monkeypatch: pytest.MonkeyPatch) -> Findings:
+    monkeypatch.chdir(path.parent)
+    text = path.read_text("utf-8")
+    return find(text, path.name, **settings(text))
+
+
+def apply(edits: list[dict[str, object]], folder: Path) -> None:
+    """Write what a fix says, as a program would that reads it from JSON."""
+    placed = [(str(one["path"]), _place(folder, one, ""), _place(folder, one, "end_"), one) for one in edits]
+    for path, start, end, one in sorted(placed, key=lambda each: each[1], reverse=True):
+        file = folder / path
+        text = file.read_bytes().decode("utf-8")
+        file.write_bytes((text[:start] + str(one["replacement"]) + text[end:]).encode("utf-8"))
+
+
+def _place(folder: Path, edit: dict[str, object], which: str) -> int:
+    text = (folder / str(edit["path"])).read_bytes().decode("utf-8")
+    line, column = edit[f"{which}line"], edit[f"{which}column"]
+    assert isinstance(line, int) and isinstance(column, int)
+    return sum(len(each) for each in text.split("\n")[: line - 1]) + line - 1 + column - 1
+
+
+def copied(path: Path, folder: Path) -> Path:
+    """The case at `path`, and what it may import, in `folder`."""
+    shutil.copytree(FOLDER / "parts", folder / "parts", dirs_exist_ok=True)
+    return Path(shutil.copy(path, folder))
+
+
+def cause(one: Diagnostic) -> tuple[object, ...]:
+    return one.code, one.message
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_each_fix_does_away_with_its_finding(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = copied(path, tmp_path)
+    findings = found_in(case, monkeypatch)
+    codes = {one.code for one in findings.diagnostics}
+    told = json.loads(to_json(findings.diagnostics, findings.sources))
+    for one, said in zip(findings.diagnostics, told, strict=True):
+        if one.help is not None and one.help.startswith("did you mean") and one.code not in FROM_OUTSIDE:
+            assert one.edits, one
+        assert bool(one.edits) == bool(said["fixes"])
+        for fix in said["fixes"]:
+            assert fix["text"] == one.help and fix["edits"]
+            apply(fix["edits"], tmp_path)
+            after = found_in(case, monkeypatch).diagnostics
+            places = {label.span for label in one.labels}
+            left = [each for each in after if cause(each) == cause(one) and each.span in places]
+            assert not left, f"{fix} does not mend {one}"
+            assert {each.code for each in after if each.code < "RS150"} <= codes, f"{fix} makes {after}"
+            copied(path, tmp_path)
