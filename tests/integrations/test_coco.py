@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from routespace.integrations.scenes import CLASSES, draw_scene
 
 pytest.importorskip("torchvision", reason="needs routespace[detection]", exc_type=ModuleNotFoundError)
 
+from PIL import Image
 from torchvision.datasets import CocoDetection
 
 from routespace.integrations.torchvision import (
@@ -103,6 +105,18 @@ def test_ids_of_other_sets(files: tuple[Path, Path], tmp_path: Path) -> None:
         ({"categories": [{"id": 1}]}, "no `name`"),
         ({"images": [{"id": 1}]}, "no `file_name`"),
         ({"images": 3}, "holds no annotations"),
+        ({"images": [3]}, "its `images` are no list of objects"),
+        ({"images": [{"id": 2**63, "file_name": "a"}]}, "an id that int64 does not hold"),
+        ({"images": [{"id": 1, "file_name": "a.png", "height": "96", "width": 64}]}, "`height` of image `a.png`"),
+        ({"images": [{"id": 1, "file_name": "a.png", "height": 96, "width": 0}]}, "`width` of image `a.png`"),
+        ({"images": [{"id": 1, "file_name": "../a.png"}]}, "`../a.png` is no file in the folder of images"),
+        ({"images": [{"id": 1, "file_name": "b/../../a.png"}]}, "is no file in the folder of images"),
+        ({"images": [{"id": 1, "file_name": "/dev/zero"}]}, "`/dev/zero` is no file in the folder of images"),
+        ({"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [9, 9, -5, 1]}]}, "negative size"),
+        (
+            {"annotations": [{"id": 7, "image_id": 1, "category_id": 1, "bbox": [100, 9, 30, 30]}]},
+            "[100, 9, 30, 30] of annotation 7 lies outside of image `000000.png`, which is 64x96",
+        ),
     ],
 )
 def test_broken_annotations_are_told(
@@ -113,11 +127,74 @@ def test_broken_annotations_are_told(
     assert error.value.diagnostics[0].code == "RS956" and said in str(error.value)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "7", '{"images": []}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", "7", '{"images": []}', "[" * 100_000, '{"images": ' + "9" * 5000 + "}", '{"a": "\udcff"}', "\0"],
+)
 def test_other_files_are_told(files: tuple[Path, Path], tmp_path: Path, content: str) -> None:
-    (tmp_path / "other.json").write_text(content)
+    (tmp_path / "other.json").write_text(content, errors="surrogateescape")
     with pytest.raises(rs.RouteError, match="RS956"):
         CocoBoxes(files[0], tmp_path / "other.json")
+
+
+def photo(tmp_path: Path, orientation: int, box: list[int], **declared: int) -> CocoBoxes:
+    """A 64x96 photo, as it is stored, with a white thing where its upright, 96x64, has it at [10, 70, 30, 90]."""
+    upright = np.zeros((96, 64, 3), np.uint8)
+    upright[70:90, 10:30] = 255
+    stored = Image.fromarray(np.rot90(upright, 1) if orientation == 6 else upright)
+    exif = stored.getexif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "photo.png", exif=exif)
+    content = {
+        "images": [{"id": 1, "file_name": "photo.png", **declared}],
+        "annotations": [{"id": 5, "image_id": 1, "category_id": 1, "bbox": box}],
+        "categories": [{"id": 1, "name": "thing"}],
+    }
+    (tmp_path / "photo.json").write_text(json.dumps(content))
+    return CocoBoxes(tmp_path, tmp_path / "photo.json")
+
+
+@pytest.mark.parametrize(
+    ("declared", "box", "size"),
+    [
+        ({"height": 96, "width": 64}, [10, 70, 20, 20], (96, 64)),
+        ({}, [10, 70, 20, 20], (96, 64)),
+        ({"height": 64, "width": 96}, [70, 34, 20, 20], (64, 96)),
+        ({"height": 64}, [70, 34, 20, 20], (64, 96)),
+    ],
+)
+def test_images_lie_as_their_annotations_declare(
+    tmp_path: Path, declared: dict[str, int], box: list[int], size: tuple[int, int]
+) -> None:
+    image, target = photo(tmp_path, 6, box, **declared)[0]
+    left, top, right, bottom = target["boxes"][0].int().tolist()
+    assert image.shape == (3, *size) and [left, top, right - left, bottom - top] == box
+    assert image.sum() == 3 * 400 == image[:, top:bottom, left:right].sum()
+
+
+def test_annotations_of_larger_copies_are_told(tmp_path: Path) -> None:
+    boxes = photo(tmp_path, 6, [20, 140, 40, 40], height=192, width=128)
+    with pytest.raises(rs.RouteError, match=r"RS956.*photo.png` is 96x64, not 192x128, as .* in either orientation"):
+        boxes[0]
+    for declared in ({"height": 96, "width": 64}, {}):
+        with pytest.raises(rs.RouteError, match=r"RS956.*annotation 5 lies outside of image `photo.png`.*96x64"):
+            photo(tmp_path, 6, [20, 140, 40, 40], **declared)[0]
+
+
+def test_images_of_a_set_are_read_as_all_are(files: tuple[Path, Path], tmp_path: Path) -> None:
+    """What is transparent lies on white, deep grey is not cut off, and what is refused is refused."""
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    Image.fromarray(np.full((8, 8), 13107, np.uint16)).save(tmp_path / "deep.png")
+    Image.fromarray(np.zeros((8, 8), np.int32)).save(tmp_path / "words.tif")
+    os.mkfifo(tmp_path / "pipe.png")
+    names = ("clear.png", "deep.png", "words.tif", "pipe.png", "nowhere.png")
+    images = [{"id": place, "file_name": name} for place, name in enumerate(names)]
+    (tmp_path / "set.json").write_text(json.dumps({"images": images, "annotations": [], "categories": []}))
+    boxes = CocoBoxes(tmp_path, tmp_path / "set.json")
+    assert (boxes[0][0] == 1.0).all() and torch.allclose(boxes[1][0], torch.tensor(0.2))
+    for index, says in ((2, "32 bits"), (3, "a pipe, not a file"), (4, "No such file")):
+        with pytest.raises(rs.RouteError, match=f"RS956.*{names[index]}.*{says}"):
+            boxes[index]
 
 
 def test_missing_files_are_told(files: tuple[Path, Path], tmp_path: Path) -> None:
@@ -125,6 +202,9 @@ def test_missing_files_are_told(files: tuple[Path, Path], tmp_path: Path) -> Non
         CocoBoxes(tmp_path / "nowhere", files[1])
     with pytest.raises(rs.RouteError, match=r"RS956.*cannot be read"):
         CocoBoxes(files[0], tmp_path / "nowhere.json")
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(rs.RouteError, match=r"RS956.*pipe.json` cannot be read: it is a pipe"):
+        CocoBoxes(files[0], tmp_path / "pipe.json")
     with pytest.raises(rs.RouteError, match=r"RS956.*000000.png"):
         CocoBoxes(tmp_path, files[1])[0]
 

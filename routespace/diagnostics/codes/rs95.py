@@ -44,7 +44,8 @@ ENTRIES = (
         "RS956",
         "set of images that cannot be used",
         "The folder of images or the file of annotations is missing, or it holds no boxes in COCO's format: lists\n"
-        "`images`, `annotations` and `categories` that refer to each other.",
+        "`images`, `annotations` and `categories` that refer to each other. Or an image cannot be read, or has\n"
+        "another size than is declared, upright or as it is stored, or a box lies outside of it.",
         'CocoBoxes("val2017", "captions_val2017.json")\n',
     ),
     Entry(
