@@ -173,6 +173,9 @@ def _joined(outcome: Outcome, served: Outcome, places: list[int]) -> Outcome:
         executed = first.executed.index_add(0, at, second.executed)
         return Cost(put(first.expected, second.expected), put(first.hard, second.hard), executed, convention, view)
 
+    def put_known(whole: ByRoute | None, rows: ByRoute | None) -> ByRoute | None:
+        return None if whole is None or rows is None else put_each(whole, rows)
+
     before, after = outcome.routing, served.routing
     routing = Routing(
         put_each(before.weights, after.weights),
@@ -180,7 +183,8 @@ def _joined(outcome: Outcome, served: Outcome, places: list[int]) -> Outcome:
         {node: put(reached, after.reached[node]) for node, reached in before.reached.items()},
         lambda: view(before.cost.convention),
         lambda: put_each(before.margins(), after.margins()),
-        opened=None if before.opened is None or after.opened is None else put_each(before.opened, after.opened),
+        put_known(before.consulted, after.consulted),
+        put_known(before.opened, after.opened),
     )
     if isinstance(outcome.output, dict):
         output: Any = {name: put(tensor, served.output[name]) for name, tensor in outcome.output.items()}

@@ -37,14 +37,13 @@ def record(module: nn.Module, batches: Iterable[Any]) -> Profile:
 
 def tally(routing: Routing) -> Profile:
     """The profile of the images of one call."""
-    opened: dict[str, dict[str, int]] = {}
-    for node, routes in routing.weights.items():
-        reached = routing.reached[node]
-        opened[node] = {name: int((_is_open(weight) & reached).sum()) for name, weight in routes.items()}
+    opened = {
+        node: {name: int(_somewhere(routing.opens(node, name)).sum()) for name in routes}
+        for node, routes in routing.weights.items()
+    }
     return Profile(routing.cost.hard.shape[0], opened)
 
 
-def _is_open(weight: Tensor) -> Tensor:
-    """Images (N,) for which weights (N,), or maps of them (N, H, W), are above 0 or NaN somewhere."""
-    opened = ~(weight <= 0)
+def _somewhere(opened: Tensor) -> Tensor:
+    """Images (N,) for which something is open, of maps (N, H, W) at some position."""
     return opened if opened.dim() == 1 else opened.flatten(1).any(1)

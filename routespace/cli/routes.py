@@ -34,9 +34,8 @@ def route_taken(outcome: Outcome) -> Route:
     for node, weights in routing.weights.items():
         for route, weight in weights.items():
             reached = bool(routing.reached_by(node, route).any())
-            opened = ~(weight <= 0) if routing.opened is None else routing.opened[node][route]
-            taken = Taken(float(weight[0].mean()), bool(opened[0].any())) if reached else Taken(None, False)
-            found.setdefault(node, {})[route] = taken
+            opened = bool(routing.opens(node, route)[0].any())
+            found.setdefault(node, {})[route] = Taken(float(weight[0].mean()) if reached else None, opened)
     return found
 
 

@@ -15,7 +15,7 @@ from routespace.graph.passes.guard import guard
 from routespace.graph.simulate import simulate
 
 Weights: TypeAlias = Mapping[str, Mapping[str, float]]
-"""By node and route, for one image; NaN where the node was not reached."""
+"""By node and route, for one image; NaN where the gate was not asked for."""
 
 NEITHER = "in neither"
 
@@ -155,9 +155,10 @@ def _state(graph: RouteGraph, node: str, weights: Weights | None) -> State:
     if weights is None or not gates:
         return "plain"
     mine = [weights.get(node, {}).get(route, math.nan) for gate in gates for route in gate.routes]
-    if any(math.isnan(weight) for weight in mine):
+    asked = [weight for weight in mine if not math.isnan(weight)]
+    if not asked:
         return "unreached"
-    return "open" if any(weight > 0 for weight in mine) else "closed"
+    return "open" if any(weight > 0 for weight in asked) else "closed"
 
 
 # ---- places ----------------------------------------------------------------------------------------------------------

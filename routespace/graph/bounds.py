@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from routespace.graph.infer import Sizes
 from routespace.graph.ir import Gate, Input, Output, Route, RouteGraph, Zero
@@ -23,6 +24,7 @@ class Bounds:
     most_expected: float
 
 
+@lru_cache(maxsize=64)
 def bounds(graph: RouteGraph, size: Sizes, convention: str | None = None) -> Bounds:
     """Least and most hard cost, and the most expected cost (the reference of budgets), without weights.
 

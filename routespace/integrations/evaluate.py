@@ -127,7 +127,7 @@ class Scores:
         self.ignored += labels.numel() - int(counted.sum())
         spent = out.routing.cost.under(self.convention) if self.convention else out.routing.cost
         for name, values in self.costs.items():
-            values.extend(getattr(spent, name).double().tolist())
+            values.extend(getattr(spent, name).tolist())
 
     def remark(self, name: str) -> str | None:
         """What to warn of in the labels of the set `name`."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from routespace.diagnostics import did_you_mean
-from routespace.runtime.entered import Handle, entered, entering, setting
+from routespace.runtime.entered import Handle, entered, entering, settings
 from routespace.runtime.errors import GateError
 from routespace.runtime.override import Control, Override, Weight
 from routespace.runtime.result import Routing
@@ -83,7 +83,8 @@ def _plain(weight: Weight) -> Weight:
 def among(module: nn.Module, places: Sequence[int]) -> Iterator[nn.Module]:
     """Within the block, weights forced for each image of a batch are those of the images at `places`."""
     blocks = entered()
-    held = {control: setting(blocks, control) for of in controls(module).values() for control, _ in of.values()}
+    gates = {control for of in controls(module).values() for control, _ in of.values()}
+    held = {control: next(settings(blocks, control), None) for control in gates}
     with entering({control: override.among(places) for control, override in held.items() if override is not None}):
         yield module
 
@@ -109,7 +110,7 @@ def replaying(module: nn.Module, routing: Routing) -> Iterator[nn.Module]:
     for node, routes in controls(module).items():
         for control in {control for control, _ in routes.values()}:
             weights = tuple(_recorded(routing, node, route) for route in control.routes)
-            opened = None if routing.opened is None else tuple(map(routing.opened[node].__getitem__, control.routes))
+            opened = tuple(routing.opens(node, route) for route in control.routes)
             overrides[control] = Override(control.routes, weights, opened)
     with entering(overrides):
         yield module

@@ -35,9 +35,9 @@ def entered() -> Blocks:
     return tuple(block for block in blocks if not block.left) if blocks else blocks
 
 
-def setting(blocks: Sequence[Block], handle: Handle) -> Any:
-    """What the innermost of the blocks that has something for `handle` says; None where none has."""
-    return next((block.settings[handle] for block in reversed(blocks) if handle in block.settings), None)
+def settings(blocks: Sequence[Block], handle: Handle) -> Iterator[Any]:
+    """What the blocks say that have something for `handle`, the innermost first."""
+    return (block.settings[handle] for block in reversed(blocks) if handle in block.settings)
 
 
 @contextmanager

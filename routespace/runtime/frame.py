@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from routespace.runtime.again import seen
 from routespace.runtime.blanks import BlankStore
-from routespace.runtime.entered import Blocks, Handle, setting
+from routespace.runtime.entered import Blocks, Handle, settings
 from routespace.runtime.errors import InputError
 from routespace.runtime.unpickled import Unpickled
 from routespace.space.shape import Stride
@@ -51,7 +51,7 @@ class Frame:
 
     def setting(self, handle: Handle) -> Any:
         """What the blocks that the call was made in say of a part of the module; None where they say nothing."""
-        return setting(self.blocks, handle) if self.blocks else None
+        return next(settings(self.blocks, handle), None) if self.blocks else None
 
     @property
     def dtype(self) -> torch.dtype:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from typing import NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from routespace.runtime.dense import Decision
 from routespace.runtime.frame import Frame, Sizes
 from routespace.runtime.growth import grown
 from routespace.runtime.result import Cost
+from routespace.runtime.widest import widest
 from routespace.space.conventions import Convention
 from routespace.space.demand import Demand
 
@@ -34,9 +35,33 @@ class Unit:
     sent: bool = False
 
 
+@dataclass(frozen=True)
+class Call:
+    """What a call's cost is worked out of, decisions aside: no image and no map. Numbers are of `dtype`, on `device`.
+
+    `ran` are the images that a unit ran for, once each time; `shares` (unit, images, positions of each or None for all)
+    are those of units that run per position. `training` is the mode that the call was made in.
+    """
+
+    batch: int
+    size: Sizes
+    device: torch.device
+    training: bool
+    ran: dict[int, list[int]]
+    shares: list[tuple[int, Sequence[int], Sequence[int] | None]]
+
+    @classmethod
+    def of(cls, frame: Frame, training: bool) -> Call:
+        return cls(frame.batch, frame.size, frame.images.device, training, frame.ran, frame.shares)
+
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        return widest(self.device)
+
+
 class Prices(NamedTuple):
-    """By unit, float64: what a convention charges where the unit runs; `always` those charged hard in any case;
-    `positions` of units that gates decide per position, with what stands `after` them."""
+    """By unit, in the dtype of the call: what a convention charges where the unit runs; `always` those charged hard in
+    any case; `positions` of units that gates decide per position, with what stands `after` them."""
 
     expected: Tensor
     hard: Tensor
@@ -94,44 +119,42 @@ class Meter(nn.Module):
         self.watched: Tensor
         self.register_buffer("watched", torch.tensor(watched, dtype=torch.long), persistent=False)
 
-    def prices(self, size: Sizes, convention: str, device: torch.device) -> Prices:
-        listed = self.price_list(size, convention)
+    def prices(self, call: Call, convention: str) -> Prices:
+        listed = self.price_list(call.size, convention)
         expected, hard, executed, positions = (
-            torch.tensor(column, dtype=torch.float64, device=device)
+            torch.tensor(column, dtype=call.dtype, device=call.device)
             for column in (listed.expected, listed.hard, listed.executed, listed.positions)
         )
-        always = torch.tensor(listed.always, dtype=torch.bool, device=device)
+        always = torch.tensor(listed.always, dtype=torch.bool, device=call.device)
         return Prices(expected, hard, executed, always, positions, listed.after, listed.convention)
 
-    def ran(self, frame: Frame) -> Tensor:
-        """How much of every unit ran for every image, (N, units) float64, from what leaves wrote into the frame."""
-        done = [[0.0] * len(self.units) for _ in range(frame.batch)]
-        for unit, images in frame.ran.items():
+    def ran(self, call: Call) -> Tensor:
+        """How much of every unit ran for every image, (N, units)."""
+        done = [[0.0] * len(self.units) for _ in range(call.batch)]
+        for unit, images in call.ran.items():
             for image in images:
                 done[image][unit] += 1.0
-        positions = self.price_list(frame.size, self.convention).positions if frame.shares else []
-        for unit, among, counts in frame.shares:
+        positions = self.price_list(call.size, self.convention).positions if call.shares else []
+        for unit, among, counts in call.shares:
             for place, image in enumerate(among):
                 done[image][unit] += 1.0 if counts is None else counts[place] / positions[unit]
-        found = torch.tensor(done, dtype=torch.float64, device=frame.images.device)
-        return found.view(frame.batch, len(self.units))
+        found = torch.tensor(done, dtype=call.dtype, device=call.device)
+        return found.view(call.batch, len(self.units))
 
     def cost(
         self,
-        frame: Frame,
+        call: Call,
         decisions: Sequence[Decision],
         present: Sequence[Tensor | None],
         ran: Tensor | None,
         only_needed: bool,
         convention: str,
-        training: bool,
     ) -> Cost:
-        """Cost by `convention` of a call that was made in `training` or in inference. `ran` (N, units) is what was
-        executed; without it the form ran all, or all needed."""
-        device = frame.images.device
-        prices = self.prices(frame.size, convention, device)
+        """Cost by `convention` of a call. `ran` (N, units) is what was executed; without it the form ran all, or all
+        needed."""
+        prices = self.prices(call, convention)
         above = prices.convention.open_above
-        spread = partial(self._spread, frame, decisions, present, prices, training)
+        spread = partial(self._spread, call, decisions, present, prices)
         soft = [decision.weights for decision in decisions]
         weights = spread(soft)
         opened = [
@@ -145,13 +168,13 @@ class Meter(nn.Module):
             exact = [decision.open for decision in decisions]
             done = spread(exact, whole=True)
         else:
-            done = torch.ones(frame.batch, len(self.units), dtype=torch.float64, device=device)
+            done = torch.ones(call.batch, len(self.units), dtype=call.dtype, device=call.device)
             for place, unit in enumerate(self.units):
                 if unit.gate is not None and not decisions[unit.gate].consulted:
                     done[:, place] = 0.0
 
         def parts() -> dict[str, Cost]:
-            return {value: total(torch.tensor(places, device=device)) for value, places in self.by_value().items()}
+            return {value: total(torch.tensor(places, device=call.device)) for value, places in self.by_value().items()}
 
         def total(chosen: Tensor | slice) -> Cost:
             return Cost(
@@ -173,24 +196,23 @@ class Meter(nn.Module):
 
     def _spread(
         self,
-        frame: Frame,
+        call: Call,
         decisions: Sequence[Decision],
         present: Sequence[Tensor | None],
         prices: Prices,
-        training: bool,
         by_route: Sequence[Tensor],
         whole: bool = False,
     ) -> Tensor:
-        """Weight of every unit for every image, (N, units) float64; `whole` maps of those that are decided per position
+        """Weight of every unit for every image, (N, units); `whole` maps of those that are decided per position
         where some position is open."""
-        one = torch.ones(frame.batch, 1, dtype=torch.float64, device=frame.images.device)
+        one = torch.ones(call.batch, 1, dtype=call.dtype, device=call.device)
         closed = [(decision.reached & ~decision.active)[:, None] for decision in decisions]
         reached = [
             (decision.reached if decision.consulted else torch.zeros_like(decision.reached))[:, None]
             for decision in decisions
         ]
         table = torch.cat(
-            [part.to(torch.float64) for part in (*map(highest, by_route), *closed, *reached)]
+            [part.to(call.dtype) for part in (*map(highest, by_route), *closed, *reached)]
             + [one, torch.zeros_like(one)],
             1,
         )
@@ -198,15 +220,15 @@ class Meter(nn.Module):
             return table[:, :0]
         spread = table[:, self.columns].amax(-1)
         if self.mapped:
-            spread = spread.index_copy(1, self.places, self._shares(by_route, prices, training, whole))
+            spread = spread.index_copy(1, self.places, self._shares(call, by_route, prices, whole))
         held = [mask for mask in present if mask is not None]
         if not held:
             return spread
-        masks = torch.stack([one[:, 0] if mask is None else mask.to(torch.float64) for mask in (*present, None)], 1)
+        masks = torch.stack([one[:, 0] if mask is None else mask.to(call.dtype) for mask in (*present, None)], 1)
         return spread * masks[:, self.watched]
 
-    def _shares(self, by_route: Sequence[Tensor], prices: Prices, training: bool, whole: bool) -> Tensor:
-        """How much of each unit that is decided per position is used, (N, such units) float64: the gate's map, grown
+    def _shares(self, call: Call, by_route: Sequence[Tensor], prices: Prices, whole: bool) -> Tensor:
+        """How much of each unit that is decided per position is used, (N, such units): the gate's map, grown
         by what the ops behind the unit demand, summed, over the positions there are."""
         known: dict[tuple[object, ...], Tensor] = {}
         found: list[Tensor] = []
@@ -215,15 +237,15 @@ class Meter(nn.Module):
             assert unit.route is not None
             gate, index = unit.route
             if whole:
-                found.append(highest(by_route[gate])[:, index].to(torch.float64))
+                found.append(highest(by_route[gate])[:, index].to(call.dtype))
                 continue
             detached = unit.sent and prices.convention.sent_detached
             after = prices.after[place]
             key = (gate, index, after, detached)
             if key not in known:
-                weights = by_route[gate][:, index].to(torch.float64)
+                weights = by_route[gate][:, index].to(call.dtype)
                 grown_ = grown(
-                    weights.detach() if detached else weights, after, training, prices.convention.local_norms
+                    weights.detach() if detached else weights, after, call.training, prices.convention.local_norms
                 )
                 known[key] = grown_.flatten(1).sum(1)
             found.append(known[key] / prices.positions[place])

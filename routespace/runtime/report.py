@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from routespace.runtime.dense import Decision
 from routespace.runtime.errors import GateError
 from routespace.runtime.frame import Frame
-from routespace.runtime.meter import Meter
+from routespace.runtime.meter import Call, Meter
 from routespace.runtime.modes import as_now
 from routespace.runtime.result import ByRoute, Cost, Outcome, Routing
 
@@ -45,13 +45,13 @@ class Report(nn.Module):
         decisions: tuple[Decision, ...] = parts[len(self.keys) : len(self.keys) + len(self.gates)]
         streams = parts[len(parts) - self.watched :] if self.watched else ()
         present = [self.presence(frame, stream) for stream in streams]
-        ran = cache(partial(self.meter.ran, frame)) if self.tally == "trace" else None
-        training, as_then = self.training, as_now()
+        call, as_then = Call.of(frame, self.training), as_now()
+        ran = cache(partial(self.meter.ran, call)) if self.tally == "trace" else None
 
         def view(convention: str) -> Cost:
             with as_then():
                 done = None if ran is None else ran()
-                cost = self.meter.cost(frame, decisions, present, done, self.tally == "needed", convention, training)
+                cost = self.meter.cost(call, decisions, present, done, self.tally == "needed", convention)
             cost.view = view
             return cost
 

@@ -84,6 +84,11 @@ class Routing:
         asked = self.reached[node] if self.consulted is None else self.consulted[node][route]
         return asked.view(-1, *[1] * (self.weights[node][route].dim() - 1))
 
+    def opens(self, node: str, route: str) -> Tensor:
+        """Where a route is open, bool, shaped as its weights: nowhere for an image that its gate was not asked for."""
+        opened = ~(self.weights[node][route] <= 0) if self.opened is None else self.opened[node][route]
+        return opened & self.reached_by(node, route)
+
     @cached_property
     def cost(self) -> Cost:
         """Work per image by the declared convention, worked out when it is first asked for."""
@@ -129,6 +134,7 @@ def _flatten(outcome: Outcome) -> tuple[list[Any], Any]:
         routing.weights,
         routing.logits,
         routing.reached,
+        routing.consulted,
         routing.opened,
         cost.expected,
         cost.hard,
@@ -143,9 +149,10 @@ def _frozen(size: Any) -> Any:
 
 def _unflatten(parts: Iterable[Any], context: Any) -> Outcome:
     convention, size = context
-    output, weights, logits, reached, opened, expected, hard, executed = parts
+    output, weights, logits, reached, consulted, opened, expected, hard, executed = parts
     cost = Cost(expected, hard, executed, str(convention))
-    return Outcome(output, Routing(weights, logits, reached, lambda: cost, opened=opened), _frozen(size))
+    routing = Routing(weights, logits, reached, lambda: cost, consulted=consulted, opened=opened)
+    return Outcome(output, routing, _frozen(size))
 
 
 pytree.register_pytree_node(

@@ -59,7 +59,7 @@ def evaluate_detector(
                 found = detector([image.to(device) for image in batch])
             metric.update([{name: one.cpu() for name, one in each.items()} for each in found], list(targets))
             for name, values in costs.items():
-                values.extend(getattr(cost(), name).double().tolist())
+                values.extend(getattr(cost(), name).tolist())
     found = metric.compute()
 
     def precision(name: str) -> float:

@@ -18,6 +18,7 @@ from routespace.graph.ir import Output, RouteGraph
 from routespace.integrations.fault import fault
 from routespace.integrations.torchvision.fit import Wanted, check_fit, groups_of
 from routespace.integrations.torchvision.forms import TwoForms
+from routespace.runtime.entered import Handle, entered, entering, settings
 from routespace.runtime.result import Outcome
 from routespace.runtime.tree import every
 from routespace.space.model import Space
@@ -79,10 +80,13 @@ class RoutedHead(nn.Module):
         self.inner = inner
         self.spaces = nn.ModuleDict(spaces)
         self.progress = 1.0
+        self.calls = Handle()
 
     def forward(self, x: list[Tensor]) -> dict[str, Tensor]:
         """Predictions (N, positions of all levels and anchors, entries) by name; in training mode `budget` too."""
         outcomes = {name: space(x) for name, space in self.spaces.items()}
+        for calls in settings(entered(), self.calls):
+            calls.append(outcomes)
         found = self.predict(outcomes)
         if self.training:
             found["budget"] = self.budget(outcomes)
@@ -172,15 +176,5 @@ def recording(detector: nn.Module) -> Iterator[list[dict[str, Outcome]]]:
     heads = [part for part in detector.modules() if isinstance(part, RoutedHead)]
     if not heads:
         raise fault("RS955", f"{type(detector).__name__} has no head that `put_head` put there")
-    handles = [heads[0].register_forward_pre_hook(lambda *_: found.append({}))]
-    for name, space in heads[0].spaces.items():
-
-        def keep(_module: nn.Module, _given: Any, outcome: Outcome, name: str = name) -> None:
-            found[-1][name] = outcome
-
-        handles.append(space.register_forward_hook(keep))
-    try:
+    with entering({heads[0].calls: found}):
         yield found
-    finally:
-        for handle in handles:
-            handle.remove()

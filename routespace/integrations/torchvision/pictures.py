@@ -29,7 +29,8 @@ def seen_image(detector: nn.Module, image: Tensor) -> NDArray[np.float32]:
 
 def gate_maps(head: RoutedHead, outcomes: Mapping[str, Outcome], index: int = 0) -> Maps:
     """Maps (h, w) in [0, 1] for image `index` of a recorded call, a row of levels for each space of the head: the mean
-    over the gates per position that decide on maps of the level. A position that no gate decides on is left out."""
+    over the gates per position that were asked about maps of the level. A position that none was asked about is left
+    out."""
     found: Maps = []
     for name, outcome in outcomes.items():
         graph = rs.graph_of(head.spaces[name].dense)  # type: ignore[arg-type]
@@ -40,5 +41,5 @@ def gate_maps(head: RoutedHead, outcomes: Mapping[str, Outcome], index: int = 0)
             by_level[places[node]] += [weight[index] for weight in routes.values() if weight.dim() == 3]
         for level, maps in by_level.items():
             if maps:
-                found.append((f"{name} {level}", torch.stack(maps).float().mean(0).cpu().numpy()))
+                found.append((f"{name} {level}", torch.stack(maps).float().nanmean(0).cpu().numpy()))
     return found

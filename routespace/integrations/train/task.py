@@ -115,6 +115,8 @@ class Labels(Metric):
 class Spread(Metric):
     """Mean, lowest and highest of a number per image, over all images and devices.
 
+    Sums are kept in two halves of float32, the `total` and what it `lost` to rounding: not every device has float64.
+
     >>> spread = Spread()
     >>> spread.update(torch.tensor([1.0, 2.0, 6.0]))
     >>> {part: float(value) for part, value in spread.compute().items()}
@@ -124,24 +126,32 @@ class Spread(Metric):
     full_state_update = False
     count: Tensor
     total: Tensor
+    lost: Tensor
     low: Tensor
     high: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("low", torch.tensor(float("inf"), dtype=torch.float64), dist_reduce_fx="min")
-        self.add_state("high", torch.tensor(float("-inf"), dtype=torch.float64), dist_reduce_fx="max")
+        self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
+        self.add_state("lost", torch.zeros(()), dist_reduce_fx="sum")
+        self.add_state("low", torch.tensor(float("inf")), dist_reduce_fx="min")
+        self.add_state("high", torch.tensor(float("-inf")), dist_reduce_fx="max")
 
     def update(self, values: Tensor) -> None:
         if values.numel() == 0:
             return
-        values = values.detach().double()
+        values = values.detach()
         self.count += values.numel()
-        self.total += values.sum()
-        self.low = torch.minimum(self.low, values.min())
-        self.high = torch.maximum(self.high, values.max())
+        part = values.sum()
+        for half in (part.float(), (part - part.float()).float()):
+            total = self.total + half
+            kept = total - self.total
+            self.lost += (self.total - (total - kept)) + (half - kept)  # Knuth's exact sum of two numbers
+            self.total = total
+        self.low = torch.minimum(self.low, values.min().float())
+        self.high = torch.maximum(self.high, values.max().float())
 
     def compute(self) -> dict[str, Tensor]:
-        return {"mean": (self.total / self.count).float(), "min": self.low.float(), "max": self.high.float()}
+        mean = (self.total.item() + self.lost.item()) / max(int(self.count), 1)
+        return {"mean": torch.full_like(self.total, mean), "min": self.low, "max": self.high}
