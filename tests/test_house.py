@@ -48,6 +48,7 @@ LIBRARIES = {
     "torch.fx": {"emit", "compiler", "targets"},
     "typer": {"cli"},
     "rich": {"cli", "integrations", "testing"},
+    "filelock": {"integrations"},
     "lightning": {"integrations"},
     "torchmetrics": {"integrations"},
     "torchvision": {"integrations"},

@@ -68,10 +68,6 @@ def train(
             )  # fmt: skip
     except RunError as error:
         raise Trouble(error.message, _as_options(error.help)) from None
-    except SystemExit as end:
-        if isinstance(end.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
-        raise
     _print(result)
 
 

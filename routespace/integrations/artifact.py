@@ -29,7 +29,7 @@ from routespace.space.model import Space, from_expr
 if TYPE_CHECKING:
     from routespace.compiler import Form
 
-TEXT, DESCRIPTION, WEIGHTS = "space.route", "space.json", "weights.safetensors"
+FILES = TEXT, WEIGHTS, DESCRIPTION = "space.route", "weights.safetensors", "space.json"
 FORMAT = 1
 
 
@@ -96,7 +96,7 @@ def load_artifact(directory: Path | str, form: Form | None = None) -> Artifact:
     Raises `RouteError` RS952 where a file is missing, damaged or changed, and RS953 for a form the weights are not of.
     """
     directory = Path(directory)
-    return _assemble(directory, {name: _read(directory / name) for name in (DESCRIPTION, TEXT, WEIGHTS)}, form)
+    return _assemble(directory, {name: _read(directory / name) for name in reversed(FILES)}, form)
 
 
 def _assemble(directory: Path, files: Mapping[str, bytes], form: Form | None) -> Artifact:

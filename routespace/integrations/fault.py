@@ -25,6 +25,9 @@ class RunError(RuntimeError):
         super().__init__(f"{message}\n  help: {help}")
         self.message, self.help = message, help
 
+    def __reduce__(self) -> tuple[type[RunError], tuple[str, str]]:
+        return type(self), (self.message, self.help)
+
 
 def fault(code: str, message: str, *, notes: Iterable[str] = (), help: str | None = None) -> RouteError:
     """A `RouteError` with one finding that stands at no place of a text.

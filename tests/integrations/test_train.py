@@ -102,7 +102,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(space: Space, whole: TrainRes
 def test_noise_inside_the_network_is_resumed_too(space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled, loss = rs.compile, rs.budget_loss
     monkeypatch.setattr(rs, "compile", lambda *args, **kwargs: Noisy(compiled(*args, **kwargs)))
-    monkeypatch.setattr(rs, "budget_loss", lambda module, out, done: loss(module.module, out, done))
+    monkeypatch.setattr(rs, "budget_loss", lambda module, out, done, **_: loss(module.module, out, done))
     plain = run(space, tmp_path / "plain")
     with pytest.raises(ConnectionResetError):
         run(space, tmp_path / "cut", trainer_args={"callbacks": [PowerCut(5)]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import secrets
 import zipfile
 from itertools import zip_longest
 from pathlib import Path
@@ -15,7 +16,10 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from routespace.files import atomic_path
+from routespace.integrations.artifact import not_finite
+from routespace.integrations.divergence import SLOWER
 from routespace.integrations.fault import RunError, fault
+from routespace.integrations.train.fitting import check_fits
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -24,11 +28,17 @@ class AtomicCheckpointIO(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary:
-            torch.save(checkpoint, temporary)
+        broken = not_finite(checkpoint.get("state_dict", {}))
+        if broken is not None:
+            raise RunError(f"`{path}` is not written: `{broken.removeprefix('module.')}` is not finite", SLOWER)
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # of an archive that cannot be closed, since the disk is full
+                raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        return read_checkpoint(Path(path))
+        return _read(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
         Path(path).unlink(missing_ok=True)
@@ -37,18 +47,25 @@ class AtomicCheckpointIO(CheckpointIO):
 class SaveLast(Callback):
     """Keeps the state of the newest multiple of `every` steps, and of the end, in `path`; `run` describes the run.
 
-    A step that is validated is saved with what the validation found, after it. Raises `RunError` in the first
-    step whose loss is not finite, and instead of keeping weights that are not, or that cost no finite amount.
+    A step that is validated is saved with what the validation found, after it. Raises `RunError` instead of keeping
+    weights that are not finite, or that cost no finite amount.
     """
 
     def __init__(self, path: Path, every: int, run: dict[str, Any]) -> None:
         self.path, self.every, self.run = path, every, run
         self.saved = -1
+        self.token = secrets.token_hex(8)
+
+    @property
+    def kept(self) -> str:
+        """What there is to go on from, in words."""
+        return f"`{self.path}` is of step {self.saved}" if self.saved >= 0 else "no checkpoint was written before that"
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.ckpt_path is not None and Path(trainer.ckpt_path).resolve() == self.path.resolve():
+            self.saved = trainer.global_step
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
-        loss = outputs["loss"]
-        if not bool(torch.isfinite(loss)):
-            raise self._diverged(f"the loss of step {trainer.global_step} is {float(loss)}")
         if not _validates_now(trainer):
             self._save(trainer, pl_module)
 
@@ -61,20 +78,33 @@ class SaveLast(Callback):
         self._save(trainer, pl_module)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        checkpoint["run"] = self.run
+        checkpoint["run"], checkpoint["token"] = self.run, self.token
 
     def _save(self, trainer: Trainer, pl_module: LightningModule) -> None:
         step = trainer.global_step
         if step != self.saved and (step % self.every == 0 or step == trainer.max_steps):
-            broken = next((name for name, one in pl_module.state_dict().items() if not one.isfinite().all()), None)
-            if broken is not None:
-                raise self._diverged(f"after step {step} `{broken.removeprefix('module.')}` is not finite")
-            self.saved = step
+            broken = not_finite(pl_module.state_dict())
+            message = f"after step {step} `{(broken or '').removeprefix('module.')}` is not finite"
+            raise_agreed(trainer, self._diverged(message) if broken else None)
             trainer.save_checkpoint(self.path)
+            self.saved = step
 
     def _diverged(self, what: str) -> RunError:
-        kept = f"`{self.path}` is of step {self.saved}" if self.saved >= 0 else "no checkpoint was written before that"
-        return RunError(f"{what}; {kept}", "start again with a lower `lr` or a longer `warmup`")
+        return RunError(f"{what}; {self.kept}", SLOWER)
+
+
+def raise_agreed(trainer: Trainer, error: RunError | None) -> None:
+    """Raise `error`, or that of another process of the run: all of them end, and none waits for one that has.
+
+    Each process of the run calls it.
+    """
+    told: list[RunError | None] = [error]
+    if trainer.world_size > 1:
+        told *= trainer.world_size
+        torch.distributed.all_gather_object(told, error)
+    found = next((one for one in told if one is not None), None)
+    if found is not None:
+        raise found
 
 
 def _validates_now(trainer: Trainer) -> bool:
@@ -87,8 +117,15 @@ def _validates_now(trainer: Trainer) -> bool:
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The content of a checkpoint on the CPU. Raises `RouteError` RS952 for a file that is missing or not one."""
+    checkpoint = _read(path)
+    if not isinstance(checkpoint.get("run"), dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise fault("RS952", f"`{path}` is not a checkpoint of a training run")
+    return checkpoint
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as cause:
         raise fault("RS952", f"there is no checkpoint at `{path}`") from cause
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as cause:
@@ -98,9 +135,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             notes=(_why(path, cause),),
             help="resume from another checkpoint",
         ) from cause
-    if not isinstance(checkpoint, dict) or "run" not in checkpoint:
-        raise fault("RS952", f"`{path}` is not a checkpoint of a training run")
-    return checkpoint
+    return content if isinstance(content, dict) else {}
 
 
 def _why(path: Path, cause: Exception) -> str:
@@ -118,9 +153,13 @@ def _why(path: Path, cause: Exception) -> str:
     return str(cause).splitlines()[0] if str(cause) else type(cause).__name__
 
 
-def check_same_run(path: Path, run: dict[str, Any]) -> None:
-    """Raise `RouteError` RS954 where the checkpoint at `path` is of a run other than `run`."""
-    before = read_checkpoint(path)["run"]
+def check_same_run(path: Path, run: dict[str, Any], task: LightningModule) -> None:
+    """Hold the checkpoint at `path` against the run that is to go on from it.
+
+    Raises `RouteError` RS954 where it is of a run other than `run`, RS952 where its weights are not those of `task`.
+    """
+    checkpoint = read_checkpoint(path)
+    before = checkpoint["run"]
     changed = sorted(name for name in run.keys() | before.keys() if run.get(name) != before.get(name))
     if changed:
         notes = (_changed(name, before.get(name), run.get(name)) for name in changed)
@@ -130,6 +169,7 @@ def check_same_run(path: Path, run: dict[str, Any]) -> None:
             notes=notes,
             help="resume with the settings the run was started with",
         )
+    check_fits(path, checkpoint, task)
 
 
 def _changed(name: str, before: object, now: object) -> str:

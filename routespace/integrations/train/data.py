@@ -78,9 +78,13 @@ class StepOrder:
 
     def __iter__(self) -> Iterator[list[Key]]:
         for batch in range(self.start, self.batches):
-            first = batch * self.batch_size
-            places = range(first + self.rank, first + self.batch_size, self.world)
-            yield [(place, self._index(place)) for place in places]
+            yield self.keys(batch)
+
+    def keys(self, batch: int) -> list[Key]:
+        """The keys of one batch, or of this rank's share of it."""
+        first = batch * self.batch_size
+        places = range(first + self.rank, first + self.batch_size, self.world)
+        return [(place, self._index(place)) for place in places]
 
     def _index(self, place: int) -> int:
         number, within = divmod(place, self.length)

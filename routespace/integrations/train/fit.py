@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sized
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +15,8 @@ from torch import nn
 from torch.utils.data import Dataset
 
 import routespace as rs
-from routespace.integrations.artifact import save_artifact, space_text
+from routespace.files import remove_leftovers
+from routespace.integrations.artifact import FILES, pack, save_artifact, space_text
 from routespace.integrations.pairs import Pair
 from routespace.integrations.scenes import CLASSES, Scenes
 from routespace.integrations.train.checkpoint import AtomicCheckpointIO, SaveLast, check_same_run
@@ -27,9 +29,12 @@ from routespace.integrations.train.checks import (
     pairs_of,
 )
 from routespace.integrations.train.data import StepData
+from routespace.integrations.train.folder import held_alone
 from routespace.integrations.train.progress import Journal, Row, progress_callbacks, quiet_lightning
 from routespace.integrations.train.recipe import Recipe
+from routespace.integrations.train.running import check_processes, run_to_the_end
 from routespace.integrations.train.task import Segmentation
+from routespace.integrations.train.watch import Watch
 from routespace.space.model import Space, from_expr
 
 UNSEEN = 2**31
@@ -99,9 +104,10 @@ def train(
     else. Warns where the labels of `val_set` hold one class and 255 only.
 
     Raises, before anything is written, `ValueError` for numbers and sets that no run can have, first items included,
-    `RunError` where `out_dir` holds another run, and `RouteError` RS954 where the resumed run had other settings.
-    Raises `RunError` where the loss or a weight is no finite number any more; the last checkpoint before that is kept,
-    and no artifact is written.
+    `RunError` where `out_dir` holds another run or one is at work in it, and `RouteError`: RS954 where the resumed run
+    had other settings, RS952 where its checkpoint is of another space, RS957 where the artifact could not be loaded
+    again. Raises `RunError` where the loss or a weight is no finite number any more, or where SIGTERM ends the run; the
+    last checkpoint before that is kept, and no artifact is written.
     """
     recipe = Recipe(steps, batch_size, lr, seed, warmup=warmup)
     graph = rs.build(space)
@@ -119,25 +125,35 @@ def train(
     run = _describe(recipe, space, net, train_set) | _describe_trainer(trainer_args or {})
     if resume is not None:
         resume = Path(resume) / checkpoint.name if Path(resume).is_dir() else Path(resume)
-        check_same_run(resume, run)
-    if not overwrite:
-        check_free(checkpoint, artifact, resume)
     module = rs.compile(space, form="fixed", net=net, seed=seed) if net else rs.compile(space, form="dense", seed=seed)
     data = StepData(train_set, val_set, recipe, workers, wanted)
     task, journal = Segmentation(module, recipe, classes), Journal()
-    out_dir.mkdir(parents=True, exist_ok=True)
+    pack(artifact, space, module, net)
+    if resume is not None:
+        check_same_run(resume, run, task)
     saving = SaveLast(checkpoint, checkpoint_every or max(1, steps // 10), run)
     started = time.perf_counter()
     with quiet_lightning():
-        callbacks = [journal, *progress_callbacks(progress), saving]
+        callbacks = [journal, *progress_callbacks(progress), Watch(saving), saving]
         trainer = _make_trainer(recipe, out_dir, max(1, steps // validations), callbacks, dict(trainer_args or {}))
-        trainer.fit(task, datamodule=data, ckpt_path=resume)
-        if not journal.rows or journal.rows[-1]["step"] < trainer.global_step:
-            trainer.validate(task, datamodule=data, verbose=False)
-    module.eval()
-    save_artifact(artifact, space, module, net=net)
-    kept = checkpoint if resume is None or saving.saved >= 0 else resume
-    return TrainResult(module, artifact, kept, tuple(journal.rows), time.perf_counter() - started)
+        check_processes(trainer, batch_size)
+        with held_alone(out_dir) if trainer.is_global_zero else nullcontext():
+            if trainer.is_global_zero:
+                _clear(checkpoint, artifact, resume, overwrite)
+            rows, kept = run_to_the_end(trainer, task, data, journal, saving, resume)
+            module.eval()
+            if trainer.is_global_zero:
+                save_artifact(artifact, space, module, net=net)
+            trainer.strategy.barrier()
+    return TrainResult(module, artifact, kept, rows, time.perf_counter() - started)
+
+
+def _clear(checkpoint: Path, artifact: Path, resume: Path | None, overwrite: bool) -> None:
+    """Refuse to replace another run, and remove what killed ones left half written."""
+    if not overwrite:
+        check_free(checkpoint, artifact, resume)
+    for path in (checkpoint, *(artifact / name for name in FILES)):
+        remove_leftovers(path)
 
 
 def _make_trainer(

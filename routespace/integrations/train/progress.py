@@ -22,8 +22,12 @@ class Journal(Callback):
         self.rows: list[Row] = []
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.note(trainer.global_step, trainer)
+
+    def note(self, step: int, trainer: Trainer) -> None:
+        """Keep the metrics of a trainer as those of a step."""
         found = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        self.rows.append({"step": float(trainer.global_step), **found})
+        self.rows.append({"step": float(step), **found})
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows}
@@ -104,5 +108,6 @@ def quiet_lightning() -> Iterator[None]:
 REMARKS = (
     r".*does not have many workers which may be a bottleneck.*",
     r".*isinstance\(treespec, LeafSpec\).* is deprecated.*",
+    r"It is recommended to use `self.log\('val/.*', \.\.\., sync_dist=True\)`.*",  # metrics are summed over processes
 )
 """Warnings of Lightning that say nothing about the run."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -17,9 +17,13 @@ from routespace.integrations.pairs import Pair, as_labels, split, unscored
 from routespace.integrations.train.data import mix_seed
 from routespace.integrations.train.recipe import Recipe
 
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
 
 class Segmentation(LightningModule):
-    """Cross entropy plus the declared budget; on validation mIoU and, over the images, mean, min and max of each cost.
+    """Cross entropy of the labelled pixels plus the declared budget; on validation mIoU and, over the images, mean, min
+    and max of each cost. Processes that share a batch learn what one with the whole batch would.
 
     Noise drawn in a step is a function of the recipe's seed, the step and the device's rank.
     """
@@ -27,6 +31,7 @@ class Segmentation(LightningModule):
     def __init__(self, module: nn.Module, recipe: Recipe, classes: int) -> None:
         super().__init__()
         self.module, self.recipe = module, recipe
+        self.losses: dict[str, Tensor] = {}
         self.miou = MulticlassJaccardIndex(classes, average="macro", ignore_index=recipe.ignore_index)
         self.expected, self.hard, self.executed = Spread(), Spread(), Spread()
         self.labels, self.warned = Labels(classes, recipe.ignore_index), False
@@ -46,10 +51,12 @@ class Segmentation(LightningModule):
     def training_step(self, batch: Pair, batch_idx: int) -> Tensor:
         images, labels = self._pair(batch)
         out = self.module(images)
-        task = functional.cross_entropy(out.output, labels, ignore_index=self.recipe.ignore_index)
-        budget: Tensor = rs.budget_loss(self.module, out, self.done)
-        self.log("loss", task, prog_bar=True)
-        self.log("budget", budget, prog_bar=True)
+        group = torch.distributed.group.WORLD if self.trainer.world_size > 1 else None
+        task = pixel_loss(out.output, labels, self.recipe.ignore_index, group)
+        budget: Tensor = rs.budget_loss(self.module, out, self.done, group=group)
+        self.losses = {"data": task.detach(), "budget": budget.detach()}
+        self.log("loss", task, prog_bar=True, sync_dist=group is not None)
+        self.log("budget", budget, prog_bar=True, sync_dist=group is not None)
         return task + budget
 
     def validation_step(self, batch: Pair, batch_idx: int) -> None:
@@ -91,6 +98,24 @@ class Segmentation(LightningModule):
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.lr_factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def pixel_loss(logits: Tensor, labels: Tensor, ignored: int, group: ProcessGroup | None = None) -> Tensor:
+    """Mean cross entropy of logits (N, K, H, W) over the pixels of labels (N, H, W) that are not `ignored`; 0 if none.
+
+    Of a `group` of processes that share a batch the mean is over the pixels of all of it, once they average their
+    losses.
+
+    >>> logits = torch.zeros(1, 2, 1, 2)
+    >>> [round(float(pixel_loss(logits, torch.tensor([[pixels]]), 255)), 4) for pixels in ([0, 255], [255, 255])]
+    [0.6931, 0.0]
+    """
+    count, share = (labels != ignored).sum(), 1
+    if group is not None:
+        torch.distributed.all_reduce(count, group=group)
+        share = group.size()
+    total = functional.cross_entropy(logits, labels, ignore_index=ignored, reduction="sum")
+    return total * share / count.clamp_min(1)
 
 
 class Labels(Metric):
