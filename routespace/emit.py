@@ -210,7 +210,8 @@ class _Emitter:
         neutral = 0.0 if entry.neutral == "zero" else -math.inf
         always = self.always if value.arrives else (False, False)
         widths = self.widths(value.args)
-        leaf = self.family.Merge(factory(entry.factory)(), neutral, always, entry.ordered, widths)
+        zeros = neutral == 0.0 and not entry.outside
+        leaf = self.family.Merge(factory(entry.factory)(), neutral, always, entry.ordered, widths, zeros)
         self.call(value.name, leaf, self.frame, *(self.nodes[arg] for arg in value.args))
 
     def _gate(self, value: Gate) -> None:
@@ -218,7 +219,9 @@ class _Emitter:
         activation = factory(ACTIVATIONS[value.activation].factory)(**dict(value.activation_args))
         make = self.maps.Gate if value.granularity == "position" else self.family.Gate
         coupled = coupling(value.body) is not None
-        leaf = make(GateParts(body, targets, activation, value.routes, value.below, coupled))
+        teaches = value.gradient == "all"
+        slope = teaches or ACTIVATIONS[value.activation].straight_through
+        leaf = make(GateParts(body, targets, activation, value.routes, value.below, coupled, slope, teaches))
         leaf.node, leaf.name = value.node, value.name
         atoms, decisions = self.guard(value.guard)
         leaf.atoms = atoms

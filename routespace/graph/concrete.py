@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from routespace.diagnostics import Findings, rename
 from routespace.graph.arguments import fill
@@ -24,10 +24,12 @@ from routespace.graph.ops import IMAGE_STRIDE, Resolver, check_merge, check_size
 from routespace.graph.places import Place
 from routespace.graph.remedies import averaged, biased, counting
 from routespace.graph.sharing import Sharing
+from routespace.graph.walk import name_of
 from routespace.space.bare import bare
 from routespace.space.expr import Call, Clause, Expr, GateDecl, Name
 from routespace.space.fault import Fault, Faults
 from routespace.space.numbers import Env, Numbers
+from routespace.space.policies import GATE_CLAUSES, listed, wrong_word
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS, ByMode
 from routespace.space.scope import Scope
 from routespace.space.shape import Shape, Stride
@@ -158,6 +160,7 @@ class Concrete:
             self._start(clauses["start"], op, name, args, draft.env) if "start" in clauses else None,
             "position" if template.granularity == "position" else "image",
             below=draft.below,
+            gradient=_gradient(clauses, name),
             weights=self.sharing.weights(draft, op),
             span=draft.span,
         )
@@ -171,8 +174,8 @@ class Concrete:
         for one in template.clauses:
             if one.mode is not None:
                 raise Fault("RS602", f"`{one.name}` of a gate cannot be split by mode yet", one.span)
-            if one.name not in ("body", "activation", "start"):
-                help = "it has body, activation and start"
+            if one.name not in GATE_CLAUSES:
+                help = f"it has {listed(GATE_CLAUSES, 'and')}"
                 raise Fault("RS318", f"a gate has no clause `{one.name}`", one.span, help=help)
         found = {one.name: one for one in template.clauses}
         if "body" not in found:
@@ -304,6 +307,17 @@ class Concrete:
 
     def _output(self, draft: Draft) -> tuple[Value, Shape]:
         return Output(draft.name, draft.key, tuple(draft.args), draft.span), self.shapes[draft.args[0]]
+
+
+def _gradient(clauses: dict[str, Clause], activation: str) -> Literal["all", "open"]:
+    """Which routes teach a gate: those it says, else all of one whose activation decides hard."""
+    said = clauses.get("gradient")
+    if said is None:
+        return ACTIVATIONS[activation].gradient
+    wrong = wrong_word(said)
+    if wrong is not None:
+        raise Fault("RS322", wrong.message, wrong.span, help=wrong.help)
+    return "all" if name_of(said.value) == "all" else "open"
 
 
 def _statistics(leaf: Leaf) -> str:

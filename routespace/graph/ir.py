@@ -109,7 +109,8 @@ class Gate:
     """Weights α (N, routes) of the images where its input is something; maps (N, routes, H, W) per position.
 
     An image is closed when no route is open, or when the weights sum to less than `below`. Per position, a route is
-    open or shut at each; the stream it makes is there wherever its source is, and zero where it is shut.
+    open or shut at each; the stream it makes is there wherever its source is, and zero where it is shut. `gradient`
+    says which routes teach the gate in training: "all", or those that are "open".
     """
 
     name: str
@@ -122,6 +123,7 @@ class Gate:
     start: float | None
     granularity: Literal["image", "position"] = "image"
     below: float = 0.0
+    gradient: Literal["all", "open"] = "open"
     guard: Guard = None
     weights: str = ""
     span: Span | None = field(default=None, compare=False, repr=False)

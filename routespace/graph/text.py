@@ -141,7 +141,9 @@ class _Writer:
         start = "" if gate.start is None else f" start bias({_shown(gate.start)})"
         below = f" below {_shown(gate.below)}" if gate.below else ""
         body, activation = self.piped(gate.args[0], gate.body), _called(gate.activation, shown)
-        return f"{body} per {gate.granularity} by {activation} over {', '.join(gate.routes)}{start}{below}"
+        usual = ACTIVATIONS[gate.activation].gradient
+        taught = "" if gate.gradient == usual else f" gradient {gate.gradient}"
+        return f"{body} per {gate.granularity} by {activation} over {', '.join(gate.routes)}{start}{taught}{below}"
 
     def route(self, route: Route) -> str:
         verb = "send" if route.sends else "take"

@@ -144,13 +144,16 @@ class _Filler:
 
     def gate_declaration(self, item: GateDecl) -> GateDecl:
         inner = _Filler(self.hidden | _names(item.params))
-        return replace(item, clauses=tuple(inner.gate_clause(one) for one in item.clauses))
+        clauses = tuple(inner.gate_clause(one) for one in item.clauses)
+        entry = next((ACTIVATIONS.get(_called(one.value)) for one in clauses if one.name == "activation"), None)
+        if entry is not None and not any(one.name == "gradient" for one in clauses):
+            clauses += (Clause("gradient", Name(entry.gradient)),)
+        return replace(item, clauses=clauses)
 
     def gate_clause(self, one: Clause) -> Clause:
         if one.name == "body":
             return replace(one, value=self.op(one.value))
-        name = one.value.id if isinstance(one.value, Name) else one.value.name if isinstance(one.value, Call) else ""
-        entry = ACTIVATIONS.get(name)
+        entry = ACTIVATIONS.get(_called(one.value))
         if one.name != "activation" or entry is None:
             return one
         return replace(one, value=_filled(one.value, entry.parameters))
@@ -225,6 +228,11 @@ class _Filler:
 
     def candidate(self, arg: Arg) -> Arg:
         return arg if isinstance(arg.value, Each) else replace(arg, value=self.op(arg.value))
+
+
+def _called(expr: Expr) -> str:
+    """The registered name that an expression names or calls, "" for none."""
+    return expr.id if isinstance(expr, Name) else expr.name if isinstance(expr, Call) else ""
 
 
 def _filled(expr: Expr, parameters: tuple[Parameter, ...]) -> Expr:

@@ -75,7 +75,7 @@ class Argmax(nn.Module):
         soft = torch.softmax(logits, 1)
         hard = F.one_hot(logits.argmax(1), logits.shape[1]).movedim(-1, 1).to(soft)
         open_ = (hard > 0) | torch.isnan(logits)
-        return hard + soft - soft.detach(), open_
+        return hard + (soft - soft.detach()), open_
 
     def margin(self, logits: Tensor) -> Tensor:
         if logits.shape[1] < 2:
@@ -94,7 +94,7 @@ class Threshold(nn.Module):
     def forward(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         soft = torch.sigmoid(logits)
         open_ = ~(soft <= self.at)
-        return open_.to(soft) + soft - soft.detach(), open_
+        return open_.to(soft) + (soft - soft.detach()), open_
 
     def margin(self, logits: Tensor) -> Tensor:
         at = min(max(self.at, 0.0), 1.0)

@@ -18,6 +18,7 @@ from routespace.runtime.frame import Frame
 from routespace.runtime.layers import counting
 from routespace.runtime.leaves import Atoms, GateLeaf, RouteParts
 from routespace.runtime.merges import Merger
+from routespace.runtime.surrogate import Surrogate, attached
 from routespace.runtime.tree import active_norms, run
 
 tally = "all"
@@ -25,10 +26,12 @@ tally = "all"
 
 
 class Flow(NamedTuple):
-    """Values (N, C, H, W) and `present` (N,) bool, None where every image has one."""
+    """Values (N, C, H, W) and `present` (N,) bool, None where every image has one. `surrogates` are those of images
+    that have none: a sum gives them the gradient that zeros would get."""
 
     value: Tensor
     present: Tensor | None
+    surrogates: tuple[Surrogate, ...] = ()
 
 
 class Decision(NamedTuple):
@@ -36,7 +39,9 @@ class Decision(NamedTuple):
 
     `weights` (N, K) are 0 where shut or unreached; `open` (N, K); `active`, `reached` (N,): some route is open; the
     gate was consulted. `consulted` is False for a gate that was forced. `logits` (N, K) as computed. `margin` gives
-    the distance (N, K) of each decision from flipping.
+    the distance (N, K) of each decision from flipping. `counted` (N,): what is recorded and charged, None for all that
+    reached it; others were asked inside a branch that runs for a gradient alone. `taught` (N,): whose shut routes teach
+    the gate, None for nobody's.
     """
 
     weights: Tensor
@@ -46,6 +51,8 @@ class Decision(NamedTuple):
     consulted: bool
     logits: Tensor
     margin: Callable[[], Tensor]
+    counted: Tensor | None = None
+    taught: Tensor | None = None
 
     def opens(self, index: int) -> Tensor:
         """Images (N,) for which route `index` is open."""
@@ -67,16 +74,33 @@ def select(mask: Tensor | None, value: Tensor, otherwise: Tensor | float) -> Ten
     return torch.where(mask.view(-1, *[1] * (value.dim() - 1)), value, otherwise)
 
 
+def holds(decision: Decision, index: int | None) -> Tensor:
+    """Images (N,) for which an atom holds."""
+    return decision.reached & ~decision.active if index is None else decision.opens(index)
+
+
 def needed(atoms: Atoms | None, decisions: Sequence[Decision]) -> Tensor | None:
-    """Images (N,) for which some atom holds; None for all."""
+    """Images (N,) for which a value runs: some atom holds, or a shut route teaches its gate; None for all."""
     if atoms is None:
         return None
-    found: Tensor | None = None
-    for which, index in atoms:
-        decision = decisions[which]
-        holds = decision.reached & ~decision.active if index is None else decision.opens(index)
-        found = holds if found is None else found | holds
+    found = either([holds(decisions[which], index) for which, index in atoms])
+    taught = [decisions[which].taught for which, index in atoms if index is not None]
+    for images in taught:
+        if images is not None:
+            found = images if found is None else found | images
     return found
+
+
+def counted(atoms: Atoms | None, decisions: Sequence[Decision]) -> Tensor | None:
+    """Images (N,) for which some atom holds of what is recorded, which `active` norms count; None for all."""
+    if atoms is None:
+        return None
+    return either([both(holds(decisions[which], index), decisions[which].counted) for which, index in atoms])
+
+
+def is_taught(decisions: Sequence[Decision]) -> bool:
+    """Whether some images run for a gradient alone."""
+    return any(decision.taught is not None or decision.counted is not None for decision in decisions)
 
 
 def both(first: Tensor | None, second: Tensor | None) -> Tensor | None:
@@ -99,16 +123,21 @@ class _Op(nn.Module):
     def compute(self, frame: Frame, x: Tensor, present: Tensor | None, decisions: Sequence[Decision]) -> Tensor:
         if not self.training or self.coupled is None:
             return run(self.op, x, frame.sizes, self.targets)
-        active = both(present, needed(self.atoms, decisions)) if self.mixed or self.coupled == "active" else None
-        rows = active if self.coupled == "active" else present
+        uses = self.mixed or self.coupled == "active"
+        active = both(present, counted(self.atoms, decisions)) if uses else None
+        rows = present
+        if self.coupled == "active":
+            rows = both(present, needed(self.atoms, decisions)) if is_taught(decisions) else active
         picked = None if rows is None else rows.nonzero().squeeze(1)
+        if rows is active and not self.mixed:
+            active = None
         if picked is None or picked.shape[0] == x.shape[0]:
             return self.counting(frame, x, active)
         part = self.counting(frame, x[picked], None if active is None else active[picked])
         return part.new_zeros(x.shape[0], *part.shape[1:]).index_copy(0, picked, part)
 
     def counting(self, frame: Frame, x: Tensor, active: Tensor | None) -> Tensor:
-        if not self.mixed or active is None:
+        if active is None:
             return run(self.op, x, frame.sizes, self.targets)
         with counting(active):
             return run(self.op, x, frame.sizes, self.targets)
@@ -153,7 +182,8 @@ def either(masks: Sequence[Tensor | None]) -> Tensor | None:
 
 
 class Merge(nn.Module):
-    """Streams that are nothing are neutral. `always` (in inference, in training): zeros where nothing arrives."""
+    """Streams that are nothing are neutral. `always` (in inference, in training): zeros where nothing arrives. `zeros`:
+    what is nothing counts as zeros, and gets their gradient."""
 
     def __init__(
         self,
@@ -162,47 +192,64 @@ class Merge(nn.Module):
         always: tuple[bool, bool],
         ordered: bool,
         widths: Sequence[tuple[str, int]],
+        zeros: bool,
     ) -> None:
         super().__init__()
         self.merger, self.neutral, self.always = merger, neutral, always
+        self.zeros, self.adds = zeros, zeros and not ordered
 
     def forward(self, frame: Frame, *flows: Flow) -> Flow:
-        merged = self.merger([select(flow.present, flow.value, self.neutral) for flow in flows])
+        values = [select(flow.present, flow.value, self.neutral) for flow in flows]
+        if self.zeros:
+            values = [attached(value, flow.surrogates) for value, flow in zip(values, flows, strict=True)]
+        merged = self.merger(values)
         present = either([flow.present for flow in flows])
         if self.neutral != 0.0:
             merged = select(present, merged, 0.0)
-        return Flow(merged, None if self.always[self.training] else present)
+        if present is None or self.always[self.training]:
+            return Flow(merged, None)
+        passed = [one.among(~present) for flow in flows for one in flow.surrogates] if self.adds else []
+        return Flow(merged, present, tuple(passed))
 
 
 class Gate(GateLeaf):
     """Weights of the images that reach it."""
 
     def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> Decision:
-        wanted = both(x.present, needed(self.atoms, decisions))
+        asked = both(x.present, needed(self.atoms, decisions))
+        recorded = both(x.present, counted(self.atoms, decisions)) if is_taught(decisions) else None
         override = frame.setting(self.control)
         if override is not None:
             weights, opened = override.decided(frame.batch, x.value)
-            return self.decide(weights, opened, wanted, weights, consulted=False)
+            return self.decide(weights, opened, asked, recorded, weights, consulted=False)
         picked = None
-        if self.coupled and self.training and wanted is not None:
-            picked = wanted.nonzero().squeeze(1)
+        if self.coupled and self.training and asked is not None:
+            picked = asked.nonzero().squeeze(1)
         values = x.value if picked is None else x.value[picked]
-        logits = run(self.body, values, frame.sizes, self.targets).flatten(1)
+        with counting(recorded if picked is None or recorded is None else recorded[picked]):
+            logits = run(self.body, values, frame.sizes, self.targets).flatten(1)
         if picked is not None:
             logits = logits.new_zeros(frame.batch, logits.shape[1]).index_copy(0, picked, logits)
         weights, opened = self.activation(logits)
-        return self.decide(weights, opened, wanted, logits, consulted=True)
+        return self.decide(weights, opened, asked, recorded, logits, consulted=True)
 
     def decide(
-        self, weights: Tensor, opened: Tensor, wanted: Tensor | None, logits: Tensor, consulted: bool
+        self,
+        weights: Tensor,
+        opened: Tensor,
+        asked: Tensor | None,
+        recorded: Tensor | None,
+        logits: Tensor,
+        consulted: bool,
     ) -> Decision:
-        reached = wanted if wanted is not None else opened.new_ones(opened.shape[0])
+        reached = asked if asked is not None else opened.new_ones(opened.shape[0])
         opened = opened & reached[:, None]
         if self.below > 0:
             opened = opened & ~(torch.where(opened, weights, 0.0).sum(1, keepdim=True) < self.below)
-        weights = torch.where(opened, weights, 0.0)
+        taught = both(reached, recorded) if consulted and self.is_taught(weights) else None
+        weights = torch.where(reached[:, None], self.shown(weights, opened), 0.0)
         far = partial(distance, self.activation, logits, weights, self.below, consulted)
-        return Decision(weights, opened, opened.any(1), reached, consulted, logits, far)
+        return Decision(weights, opened, opened.any(1), reached, consulted, logits, far, recorded, taught)
 
 
 class Route(_Op):
@@ -218,9 +265,9 @@ class Route(_Op):
     def forward(self, frame: Frame, source: Flow, decision: Decision, *closed: Flow) -> Flow:
         here = both(source.present, decision.reached)
         made = self.compute(frame, source.value, here, (decision,))
+        weight = decision.weights[:, self.index].view(-1, 1, 1, 1)
         opened = decision.open[:, self.index]
-        made = select(both(opened, source.present), made, 0.0)
-        value = made * decision.weights[:, self.index].to(made.dtype).view(-1, 1, 1, 1)
+        value = select(both(opened, source.present), made, 0.0) * weight.to(made.dtype)
         present = opened if source.present is None else opened & source.present
         if self.zeros[self.training]:
             present = present | (decision.active & ~opened)
@@ -229,7 +276,14 @@ class Route(_Op):
             assert shut is not None
             value = select(shut, closed[0].value, value)
             present = present | shut
-        return Flow(value, present)
+        if decision.taught is None:
+            return Flow(value, present)
+        where = both(decision.taught & ~opened, source.present)
+        assert where is not None
+        surrogate = Surrogate(weight, made.detach(), where.view(-1, 1, 1, 1))
+        if self.zeros[self.training] or self.passes:
+            return Flow(attached(value, [surrogate]), present, (surrogate.among(~present),))
+        return Flow(value, present, (surrogate,))
 
 
 class Sink(nn.Module):
@@ -239,7 +293,7 @@ class Sink(nn.Module):
         super().__init__()
 
     def forward(self, frame: Frame, x: Flow) -> Tensor:
-        return select(x.present, x.value, 0.0)
+        return attached(select(x.present, x.value, 0.0), x.surrogates)
 
 
 class Source(nn.Module):

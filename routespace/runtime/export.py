@@ -91,10 +91,10 @@ class Gate(dense.Gate):
         override = frame.setting(self.control)
         if override is not None:
             weights, opened = override.decided(frame.batch, x.value)
-            return self.decide(weights, opened, wanted, weights, consulted=False)
+            return self.decide(weights, opened, wanted, None, weights, consulted=False)
         logits = on_rows(self.body, x.value, wanted, frame, self.targets).flatten(1)
         weights, opened = self.activation(logits)
-        return self.decide(weights, opened, wanted, logits, consulted=True)
+        return self.decide(weights, opened, wanted, None, logits, consulted=True)
 
 
 class Route(nn.Module):

@@ -24,10 +24,10 @@ class Gate(GateLeaf):
         override = frame.setting(self.control)
         if override is not None:
             weights, opened = override.decided(frame.batch, x.value, frame.values[self.name])
-            return decided(self.activation, weights, opened, reached, weights, consulted=False)
+            return decided(self, weights, opened, reached, None, weights, consulted=False)
         logits = on_rows(self.body, x.value, wanted, frame, self.targets)
         weights, opened = self.activation(logits)
-        return decided(self.activation, weights, opened, reached, logits, consulted=True)
+        return decided(self, weights, opened, reached, None, logits, consulted=True)
 
 
 class Route(nn.Module):

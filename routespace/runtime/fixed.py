@@ -41,6 +41,7 @@ class Merge(nn.Module):
         always: tuple[bool, bool],
         ordered: bool,
         widths: Sequence[tuple[str, int]],
+        zeros: bool,
     ) -> None:
         super().__init__()
         self.merger = merger

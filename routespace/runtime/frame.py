@@ -82,6 +82,11 @@ class Frame:
         source = next((one for one in sources if one.requires_grad), None)
         return value if source is None else value + source.flatten()[:0].sum().to(value)
 
+    def parameters(self) -> list[Tensor]:
+        """The parameters of the module, once each, as tools that replace or wrap them left them."""
+        owners = dict.fromkeys(owner for owner, _ in self.weights)
+        return list(dict.fromkeys(parameter for owner in owners for parameter in owner.parameters()))
+
     def share(self, unit: int | None, images: Sequence[int], positions: Sequence[int] | None) -> None:
         """Note that a unit of the ledger ran for `images` at that many positions each; None is all of them."""
         if unit is not None:

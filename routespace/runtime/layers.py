@@ -87,9 +87,10 @@ _COUNTED: ContextVar[Tensor | None] = ContextVar("counted", default=None)
 
 
 @contextmanager
-def counting(rows: Tensor) -> Iterator[None]:
-    """Within the block, batch norms whose statistics are those of active images count these (N,) of what they get."""
-    token = _COUNTED.set(None if bool(rows.all()) else rows)
+def counting(rows: Tensor | None) -> Iterator[None]:
+    """Within the block, batch norms whose statistics are those of active images count these (N,) of what they get; None
+    for all."""
+    token = _COUNTED.set(None if rows is None or bool(rows.all()) else rows)
     try:
         yield
     finally:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from routespace.runtime.override import Control
 
@@ -14,7 +15,8 @@ Atoms = tuple[tuple[int, int | None], ...]
 
 class GateParts(NamedTuple):
     """The `body` (called with sizes if `targets`), the activation of its logits, the routes they decide over, the sum
-    of weights `below` which an image is closed, and whether images meet in the body in training (`coupled`)."""
+    of weights `below` which an image is closed, whether images meet in the body in training (`coupled`), whether shut
+    routes have a `slope` there, and whether what they would have delivered `teaches` the gate."""
 
     body: nn.Module
     targets: bool
@@ -22,6 +24,8 @@ class GateParts(NamedTuple):
     routes: tuple[str, ...]
     below: float
     coupled: bool
+    slope: bool = False
+    teaches: bool = False
 
 
 class RouteParts(NamedTuple):
@@ -45,6 +49,20 @@ class GateLeaf(nn.Module):
         super().__init__()
         self.body, self.targets, self.activation = parts.body, parts.targets, parts.activation
         self.routes, self.below, self.coupled = parts.routes, parts.below, parts.coupled
+        self.slope, self.teaches = parts.slope, parts.teaches
         self.control = Control(parts.routes)
         self.node = self.name = ""
         self.atoms: Atoms | None = None
+
+    def shown(self, weights: Tensor, opened: Tensor) -> Tensor:
+        """The weights of open routes, 0 of the others: in training with the slope of an activation that decides hard,
+        so that costs and losses see it."""
+        shut = weights - weights.detach() if self.slope and self.training and weights.requires_grad else 0.0
+        return torch.where(opened, weights, shut)
+
+    def is_taught(self, weights: Tensor) -> bool:
+        """Whether shut routes teach the gate in this call: in training, unless it is frozen."""
+        if not (self.teaches and self.training and torch.is_grad_enabled() and weights.requires_grad):
+            return False
+        own = [one.requires_grad for one in self.body.parameters()]
+        return any(own) or not own

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from routespace.runtime.activations import margin
-from routespace.runtime.dense import Decision, Flow, both, needed
+from routespace.runtime.dense import Decision, Flow, both, counted, is_taught, needed
 from routespace.runtime.frame import Frame
-from routespace.runtime.layers import MaxPool, Mean, ResizeBy, ResizeTo, Sizes
+from routespace.runtime.layers import MaxPool, Mean, ResizeBy, ResizeTo, Sizes, counting
 from routespace.runtime.leaves import GateLeaf, RouteParts
 from routespace.runtime.outside import outside_of
 from routespace.runtime.positions import reference_where
 from routespace.runtime.positions.geometry import POINTWISE, leaves
+from routespace.runtime.surrogate import Surrogate, attached
 from routespace.runtime.tree import run
 
 
@@ -36,8 +37,28 @@ def selected(op: nn.Module, targets: bool, x: Tensor, mask: Tensor, sizes: Sizes
     """`gain`·op(x) of whole maps where `mask`, zero elsewhere; with gradients."""
     if is_skippable(op):
         return reference_where(op, x, mask, sizes, gain)
+    return _weighed(_whole(op, targets, x, mask, sizes), mask, gain)
+
+
+def taught(
+    op: nn.Module, targets: bool, x: Tensor, mask: Tensor, sizes: Sizes, gain: Tensor, everywhere: Tensor
+) -> Tensor:
+    """As `selected`; at the positions of `everywhere` where `mask` is shut, what the op would have given teaches the
+    gain. Norms count what open positions need."""
+    wide = mask | everywhere
+    if is_skippable(op):
+        made = reference_where(op, x, wide, sizes, counted=mask)
+    else:
+        made = _whole(op, targets, x, wide, sizes)
+    return attached(_weighed(made, mask, gain), [Surrogate(gain, made.detach(), everywhere & ~mask)])
+
+
+def _whole(op: nn.Module, targets: bool, x: Tensor, mask: Tensor, sizes: Sizes) -> Tensor:
     there = mask.flatten(1).any(1).view(-1, 1, 1, 1)
-    made = run(op, torch.where(there, x, 0.0), sizes, targets)
+    return run(op, torch.where(there, x, 0.0), sizes, targets)
+
+
+def _weighed(made: Tensor, mask: Tensor, gain: Tensor) -> Tensor:
     return torch.where(mask, made * torch.where(mask, gain, 0.0).to(made.dtype), 0.0)
 
 
@@ -51,6 +72,8 @@ class MapDecision(NamedTuple):
     consulted: bool
     logits: Tensor
     margin: Callable[[], Tensor]
+    counted: Tensor | None = None
+    taught: Tensor | None = None
 
     def opens(self, index: int) -> Tensor:
         """Images (N,) that have a position where route `index` is open."""
@@ -58,13 +81,22 @@ class MapDecision(NamedTuple):
 
 
 def decided(
-    activation: nn.Module, weights: Tensor, opened: Tensor, reached: Tensor, logits: Tensor, consulted: bool
+    gate: GateLeaf,
+    weights: Tensor,
+    opened: Tensor,
+    reached: Tensor,
+    recorded: Tensor | None,
+    logits: Tensor,
+    consulted: bool,
 ) -> MapDecision:
-    """The decision of maps (N, K, H, W) for the images that reach the gate."""
-    opened = opened & reached.view(-1, 1, 1, 1)
-    weights = torch.where(opened, weights, 0.0)
-    far = partial(_distance, activation, logits, consulted)
-    return MapDecision(weights, opened, opened.flatten(1).any(1), reached, consulted, logits, far)
+    """The decision of maps (N, K, H, W) for the images that reach the gate, of which some are `recorded`."""
+    here = reached.view(-1, 1, 1, 1)
+    opened = opened & here
+    learns = both(reached, recorded) if consulted and gate.is_taught(weights) else None
+    weights = torch.where(here, gate.shown(weights, opened), 0.0)
+    far = partial(_distance, gate.activation, logits, consulted)
+    active = opened.flatten(1).any(1)
+    return MapDecision(weights, opened, active, reached, consulted, logits, far, recorded, learns)
 
 
 def _distance(activation: nn.Module, logits: Tensor, consulted: bool) -> Tensor:
@@ -85,15 +117,18 @@ class Gate(GateLeaf):
 
     def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> MapDecision:
         wanted = both(x.present, needed(self.atoms, decisions))
+        recorded = both(x.present, counted(self.atoms, decisions)) if is_taught(decisions) else None
         reached = wanted if wanted is not None else x.value.new_ones(frame.batch, dtype=torch.bool)
         override = frame.setting(self.control)
         if override is not None:
             weights, opened = override.decided(frame.batch, x.value, frame.values[self.name])
-            return decided(self.activation, weights, opened, reached, weights, consulted=False)
-        counted = wanted if self.coupled and self.training else None
-        logits = of_rows(counted, lambda x: run(self.body, x, frame.sizes, self.targets), x.value)
+            return decided(self, weights, opened, reached, recorded, weights, consulted=False)
+        asked = wanted if self.coupled and self.training else None
+        beside = recorded if asked is None or recorded is None else recorded[asked]
+        with counting(beside):
+            logits = of_rows(asked, lambda x: run(self.body, x, frame.sizes, self.targets), x.value)
         weights, opened = self.activation(logits)
-        return decided(self.activation, weights, opened, reached, logits, consulted=True)
+        return decided(self, weights, opened, reached, recorded, logits, consulted=True)
 
 
 def there(source: Flow, decision: MapDecision, index: int) -> tuple[Tensor, Tensor]:
@@ -116,8 +151,17 @@ class Route(nn.Module):
         present, mask = there(source, decision, self.index)
         gain = decision.weights[:, self.index, None]
         rows = both(decision.reached, source.present) if self.coupled and self.training else None
+        if decision.taught is None:
 
-        def make(x: Tensor, mask: Tensor, gain: Tensor) -> Tensor:
-            return selected(self.op, self.targets, x, mask, frame.sizes, gain)
+            def make(x: Tensor, mask: Tensor, gain: Tensor) -> Tensor:
+                return selected(self.op, self.targets, x, mask, frame.sizes, gain)
 
-        return Flow(of_rows(rows, make, source.value, mask, gain), present)
+            return Flow(of_rows(rows, make, source.value, mask, gain), present)
+        learning = both(decision.taught, source.present)
+        assert learning is not None
+        everywhere = learning.view(-1, 1, 1, 1).expand_as(mask)
+
+        def teach(x: Tensor, mask: Tensor, gain: Tensor, everywhere: Tensor) -> Tensor:
+            return taught(self.op, self.targets, x, mask, frame.sizes, gain, everywhere)
+
+        return Flow(of_rows(rows, teach, source.value, mask, gain, everywhere), present)

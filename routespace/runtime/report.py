@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cache, partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from routespace.runtime.frame import Frame
 from routespace.runtime.meter import Call, Meter
 from routespace.runtime.modes import as_now
 from routespace.runtime.result import ByRoute, Cost, Outcome, Routing
+from routespace.runtime.surrogate import zero_of
 
 
 class Report(nn.Module):
@@ -41,8 +42,8 @@ class Report(nn.Module):
         self.register_buffer("owners", torch.tensor(owners, dtype=torch.long), persistent=False)
 
     def forward(self, frame: Frame, *parts: Any) -> Outcome:
-        outputs = parts[: len(self.keys)]
-        decisions: tuple[Decision, ...] = parts[len(self.keys) : len(self.keys) + len(self.gates)]
+        outputs = list(parts[: len(self.keys)])
+        decisions = [recorded(decision) for decision in parts[len(self.keys) : len(self.keys) + len(self.gates)]]
         streams = parts[len(parts) - self.watched :] if self.watched else ()
         present = [self.presence(frame, stream) for stream in streams]
         call, as_then = Call.of(frame, self.training), as_now()
@@ -66,6 +67,8 @@ class Report(nn.Module):
             bad = routing.nan_gates()
             if bad:
                 raise GateError(f"the gate of `{bad[0]}` gave NaN ({len(bad)} such nodes)")
+        if self.training:
+            outputs = anchored(outputs, frame.parameters())
         output = outputs[0] if len(outputs) == 1 else dict(zip(self.keys, outputs, strict=True))
         return Outcome(output, routing, frame.size, frozenset(frame.missed))
 
@@ -104,3 +107,20 @@ class Report(nn.Module):
 
     def _margins(self, decisions: Sequence[Decision]) -> ByRoute:
         return self._spread([decision.margin() for decision in decisions], decisions)
+
+
+def recorded(decision: Decision) -> Decision:
+    """A decision without the images for which it was asked for the gradient of another gate alone."""
+    counted = decision.counted
+    if counted is None:
+        return decision
+    reached = decision.reached & counted
+    shaped = reached.view(-1, *[1] * (decision.open.dim() - 1))
+    weights, opened = torch.where(shaped, decision.weights, 0.0), decision.open & shaped
+    return decision._replace(weights=weights, open=opened, active=decision.active & counted, reached=reached)
+
+
+def anchored(outputs: Sequence[Tensor], parameters: Iterable[Tensor]) -> list[Tensor]:
+    """Outputs in which every parameter has a part: a loss of them gives zeros to those that nothing used."""
+    zero = zero_of(parameters)
+    return list(outputs) if zero is None else [output + zero.to(output) for output in outputs]

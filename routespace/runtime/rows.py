@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from routespace.runtime.frame import Frame
+from routespace.runtime.surrogate import Surrogate, attached
 
 
 class Piece(NamedTuple):
@@ -25,11 +26,30 @@ class Piece(NamedTuple):
     own: bool = False
 
 
+class Shut(NamedTuple):
+    """What shut routes would have delivered to `images`, row by row; see `Surrogate`."""
+
+    surrogate: Surrogate
+    images: tuple[int, ...]
+
+    def among(self, wanted: Collection[int]) -> Shut | None:
+        """The same for the images wanted; None where there are none."""
+        keep = [place for place, image in enumerate(self.images) if image in wanted]
+        if len(keep) == len(self.images):
+            return self
+        if not keep:
+            return None
+        rows = torch.tensor(keep, device=self.surrogate.made.device)
+        return Shut(self.surrogate.rows(rows), tuple(self.images[place] for place in keep))
+
+
 class Rows(NamedTuple):
-    """Pieces of different images, and the images that have zeros."""
+    """Pieces of different images, and the images that have zeros. `shut` is of images that have nothing: a sum gives it
+    the gradient that zeros would get."""
 
     pieces: tuple[Piece, ...]
     zeros: tuple[int, ...] = ()
+    shut: tuple[Shut, ...] = ()
 
     def images(self) -> set[int]:
         return {image for piece in self.pieces for image in piece.images} | set(self.zeros)
@@ -46,6 +66,39 @@ class Rows(NamedTuple):
                 value = piece.value if piece.blank else take(piece.value, keep)
                 found.append(piece._replace(value=value, images=tuple(piece.images[place] for place in keep)))
         return found
+
+    def taught(self, shut: Sequence[Shut]) -> Rows:
+        """The same stream, to which `shut` is added: images that have something, be it zeros, pass their gradient
+        to it, for those that have nothing it is kept."""
+        if not shut:
+            return self
+        pieces = list(self.pieces)
+        spelled = [part for one in shut if (part := one.among(self.zeros)) is not None]
+        written = tuple(sorted({image for part in spelled for image in part.images}))
+        if written:
+            made = spelled[0].surrogate.made
+            pieces.append(Piece(made.new_zeros(len(written), *made.shape[1:]), written))
+        here = {image for piece in pieces for image in piece.images}
+        left = [part for one in shut if (part := one.among(set(one.images) - here)) is not None]
+        return Rows(
+            tuple(piece._replace(value=taught(piece.value, piece.images, shut)) for piece in pieces),
+            tuple(image for image in self.zeros if image not in here),
+            (*self.shut, *left),
+        )
+
+
+def taught(value: Tensor, images: Sequence[int], shut: Sequence[Shut]) -> Tensor:
+    """`value` of `images`, whose gradient reaches what was shut for them."""
+    for one in shut:
+        part = one.among(images)
+        if part is None:
+            continue
+        if part.images == tuple(images):
+            value = attached(value, [part.surrogate])
+            continue
+        rows = torch.tensor([images.index(image) for image in part.images], device=value.device)
+        value = value.index_copy(0, rows, attached(value.index_select(0, rows), [part.surrogate]))
+    return value
 
 
 def each(piece: Piece) -> Iterator[tuple[int, Piece]]:

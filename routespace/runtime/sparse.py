@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,8 @@ from routespace.runtime.frame import Frame
 from routespace.runtime.layers import counting
 from routespace.runtime.leaves import Atoms, GateLeaf, GateParts, RouteParts
 from routespace.runtime.merges import Merger, add_up
-from routespace.runtime.rows import Piece, Rows, assemble, blank, each, join, laid_out, presence, zeros_of
+from routespace.runtime.rows import Piece, Rows, Shut, assemble, blank, each, join, laid_out, presence, taught, zeros_of
+from routespace.runtime.surrogate import Surrogate
 from routespace.runtime.tree import active_norms
 
 __all__ = ["Apply", "Gate", "Gather", "Merge", "Route", "Sink", "Source", "presence", "tally"]
@@ -32,7 +33,11 @@ SMALL_ROW = 2**16
 
 
 class Decision(NamedTuple):
-    """What a gate decided: tensors over the whole batch for the record, and who takes which route, on the host."""
+    """What a gate decided: tensors over the whole batch for the record, and who takes which route, on the host.
+
+    `counted` tells what is recorded, as in the dense form, and `recorded` the same on the host; `taught` are the images
+    whose shut routes teach the gate.
+    """
 
     weights: Tensor
     open: Tensor
@@ -45,16 +50,43 @@ class Decision(NamedTuple):
     takers: tuple[frozenset[int], ...]
     closed: frozenset[int]
     running: frozenset[int]
+    counted: Tensor | None
+    recorded: frozenset[int]
+    taught: frozenset[int]
 
 
-def wanting(atoms: Atoms | None, decisions: Sequence[Decision]) -> frozenset[int] | None:
-    """Images for which some atom holds; None for all."""
+class HasTakers(Protocol):
+    """What guards read of a decision, be it of one per image or per position."""
+
+    @property
+    def takers(self) -> tuple[frozenset[int], ...]: ...
+    @property
+    def closed(self) -> frozenset[int]: ...
+    @property
+    def recorded(self) -> frozenset[int]: ...
+    @property
+    def taught(self) -> frozenset[int]: ...
+
+
+def wanting(atoms: Atoms | None, decisions: Sequence[HasTakers]) -> frozenset[int] | None:
+    """Images for which a value runs: some atom holds, or a shut route teaches its gate; None for all."""
     if atoms is None:
         return None
     found: frozenset[int] = frozenset()
     for which, index in atoms:
         decision = decisions[which]
-        found |= decision.closed if index is None else decision.takers[index]
+        found |= decision.closed if index is None else decision.takers[index] | decision.taught
+    return found
+
+
+def counted(atoms: Atoms | None, decisions: Sequence[HasTakers]) -> frozenset[int] | None:
+    """Images for which some atom holds of what is recorded, which `active` norms count; None for all."""
+    if atoms is None:
+        return None
+    found: frozenset[int] = frozenset()
+    for which, index in atoms:
+        decision = decisions[which]
+        found |= (decision.closed if index is None else decision.takers[index]) & decision.recorded
     return found
 
 
@@ -79,7 +111,7 @@ class _Op(nn.Module):
         return [self.counting(frame, piece, active) for piece in join(pieces)]
 
     def counting(self, frame: Frame, piece: Piece, active: frozenset[int] | None) -> Piece:
-        if not self.mixed or active is None:
+        if active is None or not (self.mixed or self.coupled == "active") or active.issuperset(piece.images):
             return self.piece(frame, piece)
         with counting(torch.tensor([image in active for image in piece.images], device=piece.value.device)):
             return self.piece(frame, piece)
@@ -99,10 +131,13 @@ class _Op(nn.Module):
 
 class Apply(_Op):
     def forward(self, frame: Frame, x: Rows, *decisions: Decision) -> Rows:
-        wanted = wanting(self.atoms, decisions)
-        if wanted is None or (self.training and self.coupled == "all"):
-            return Rows(tuple(self.pieces(frame, x.pieces, wanted)))
-        return Rows(tuple(self.pieces(frame, x.among(wanted))))
+        wanted, active = wanting(self.atoms, decisions), counted(self.atoms, decisions)
+        if wanted is None or active is None or (self.training and self.coupled == "all"):
+            return Rows(tuple(self.pieces(frame, x.pieces, active)))
+        if wanted == active or (self.training and self.coupled is not None):
+            return Rows(tuple(self.pieces(frame, x.among(wanted), active)))
+        # Apart, so that a branch that runs for the gradient of its gate alone is no part of the backward pass.
+        return Rows(tuple(self.pieces(frame, [*x.among(active), *x.among(wanted - active)])))
 
 
 class Gather(nn.Module):
@@ -135,13 +170,25 @@ class Merge(nn.Module):
         always: tuple[bool, bool],
         ordered: bool,
         widths: Sequence[tuple[str, int]],
+        zeros: bool,
     ) -> None:
         super().__init__()
         self.merger, self.neutral, self.always, self.ordered = merger, neutral, always, ordered
         self.additive = neutral == 0.0 and not ordered
+        self.counts_zeros = zeros
         self.widths = tuple(widths)
 
     def forward(self, frame: Frame, *streams: Rows) -> Rows:
+        if not self.counts_zeros or not any(rows.shut for rows in streams):
+            return self.added(frame, streams)
+        if self.additive:
+            return self.added(frame, streams).taught([one for rows in streams for one in rows.shut])
+        there = set().union(*(rows.images() for rows in streams))
+        if self.always[self.training]:
+            there.update(range(frame.batch))
+        return self.added(frame, tuple(_spelled_out(rows, there) for rows in streams))
+
+    def added(self, frame: Frame, streams: Sequence[Rows]) -> Rows:
         zeros: set[int] = set().union(*(rows.zeros for rows in streams))
         if self.always[self.training]:
             zeros.update(range(frame.batch))
@@ -191,6 +238,12 @@ class Merge(nn.Module):
         return Piece(self.merger(values), (image,))
 
 
+def _spelled_out(rows: Rows, there: set[int]) -> Rows:
+    """A stream with zeros for the images that are `there` in others and that it has nothing for but what was shut."""
+    known = {image for one in rows.shut for image in one.images} & there - rows.images()
+    return Rows(rows.pieces, (*rows.zeros, *sorted(known))).taught(rows.shut)._replace(shut=())
+
+
 class Gate(GateLeaf):
     """Weights of the images that reach it."""
 
@@ -200,21 +253,24 @@ class Gate(GateLeaf):
         self.unit = -1
 
     def forward(self, frame: Frame, x: Rows, *decisions: Decision) -> Decision:
-        wanted = wanting(self.atoms, decisions)
+        wanted, active = wanting(self.atoms, decisions), counted(self.atoms, decisions)
         pieces = list(x.pieces) if wanted is None else x.among(wanted)
         images = [image for piece in pieces for image in piece.images]
+        recorded = frozenset(images) if active is None else active.intersection(images)
         like = frame.images
         override = frame.setting(self.control)
         if override is not None:
             weights, opened = (one[images] for one in override.decided(frame.batch, like))
-            return self.decide(frame, images, weights, weights, opened, consulted=False)
+            return self.decide(frame, images, recorded, weights, weights, opened, consulted=False)
         if self.training and self.coupled:
             pieces = join(pieces)
             images = [image for piece in pieces for image in piece.images]
-        logits = [self.logits(frame, piece) for piece in pieces]
+        beside = len(recorded) < len(images)
+        with counting(torch.tensor([one in recorded for one in images], device=like.device) if beside else None):
+            logits = [self.logits(frame, piece) for piece in pieces]
         joined = torch.cat(logits) if logits else frame.anchored(like.new_zeros(0, len(self.routes)))
         weights, opened = self.activation(joined)
-        return self.decide(frame, images, joined, weights, opened, consulted=True)
+        return self.decide(frame, images, recorded, joined, weights, opened, consulted=True)
 
     def logits(self, frame: Frame, piece: Piece) -> Tensor:
         if not piece.blank:
@@ -226,11 +282,19 @@ class Gate(GateLeaf):
         return value.expand(len(piece.images), -1)
 
     def decide(
-        self, frame: Frame, images: list[int], logits: Tensor, weights: Tensor, opened: Tensor, consulted: bool
+        self,
+        frame: Frame,
+        images: list[int],
+        recorded: frozenset[int],
+        logits: Tensor,
+        weights: Tensor,
+        opened: Tensor,
+        consulted: bool,
     ) -> Decision:
         if self.below > 0:
             opened = opened & ~(torch.where(opened, weights, 0.0).sum(1, keepdim=True) < self.below)
-        weights = torch.where(opened, weights, 0.0)
+        taught = recorded if consulted and self.is_taught(weights) else frozenset[int]()
+        weights = self.shown(weights, opened)
         if images != list(range(frame.batch)):
             place = torch.tensor(images, device=weights.device, dtype=torch.long)
             full = weights.new_zeros(frame.batch, len(self.routes))
@@ -240,12 +304,16 @@ class Gate(GateLeaf):
             reached = torch.zeros(frame.batch, dtype=torch.bool, device=full.device).index_fill(0, place, True)
         else:
             reached = torch.ones(frame.batch, dtype=torch.bool, device=weights.device)
+        beside = None
+        if len(recorded) < len(images):
+            beside = torch.tensor([image in recorded for image in range(frame.batch)], device=weights.device)
         taken, host = opened.tolist(), weights.tolist()
         takers = tuple(frozenset(image for image in images if taken[image][route]) for route in range(len(self.routes)))
         running = frozenset().union(*takers)
         closed = frozenset(images) - running
         far = partial(distance, self.activation, logits, weights, self.below, consulted)
-        return Decision(weights, opened, opened.any(1), reached, consulted, logits, far, host, takers, closed, running)
+        record = (weights, opened, opened.any(1), reached, consulted, logits, far)
+        return Decision(*record, host, takers, closed, running, beside, recorded, taught)
 
 
 class Route(_Op):
@@ -258,10 +326,9 @@ class Route(_Op):
 
     def forward(self, frame: Frame, source: Rows, decision: Decision, *closed: Rows) -> Rows:
         takers = decision.takers[self.index]
-        if self.training and self.coupled == "all":
-            reached = decision.running | decision.closed
-            found = Rows(tuple(self.pieces(frame, source.among(reached), takers))).among(takers)
-            pieces = [self.weighed(piece, decision) for piece in found]
+        shut: list[Shut] = []
+        if decision.taught - takers or (self.training and self.coupled == "all"):
+            pieces, shut = self.training_pieces(frame, source, decision)
         elif self.summed and not (self.training or torch.is_grad_enabled()):
             pieces = [self.light(frame, piece, decision) for piece in source.among(takers)]
         else:
@@ -271,7 +338,25 @@ class Route(_Op):
             zeros = tuple(sorted(decision.running - takers))
         if self.passes and decision.closed:
             pieces.extend(closed[0].among(decision.closed))
-        return Rows(tuple(pieces), zeros)
+        return Rows(tuple(pieces), zeros).taught(shut)
+
+    def training_pieces(self, frame: Frame, source: Rows, decision: Decision) -> tuple[list[Piece], list[Shut]]:
+        """What is delivered, and what shut images would have been; norms count takers that are recorded, or all."""
+        takers = decision.takers[self.index]
+        beside = decision.taught - takers
+        if self.coupled is None:
+            made = self.pieces(frame, source.among(takers))
+            with torch.no_grad():
+                rest = self.pieces(frame, source.among(beside))
+        else:
+            reached = decision.running | decision.closed if self.coupled == "all" else takers | beside
+            found = Rows(tuple(self.pieces(frame, source.among(reached), takers & decision.recorded)))
+            made, rest = found.among(takers), found.among(beside)
+        return [self.weighed(piece, decision) for piece in made], [self.shut(piece, decision) for piece in rest]
+
+    def shut(self, piece: Piece, decision: Decision) -> Shut:
+        weight = decision.weights[list(piece.images), self.index].view(-1, 1, 1, 1)
+        return Shut(Surrogate(weight, piece.value.detach(), torch.ones_like(weight, dtype=torch.bool)), piece.images)
 
     def light(self, frame: Frame, piece: Piece, decision: Decision) -> Piece:
         """What the sum behind this route takes: the weight as a gain, or worked in where the op has fewest values."""
@@ -318,7 +403,8 @@ class Sink(nn.Module):
             size = frame.values[self.name]
             empty = torch.zeros(0, self.channels, *size, dtype=frame.dtype, device=frame.images.device)
             return frame.anchored(empty)
-        return frame.anchored(assemble(x, tuple(range(frame.batch)), frame, self.name, self.channels))
+        images = tuple(range(frame.batch))
+        return frame.anchored(taught(assemble(x, images, frame, self.name, self.channels), images, x.shut))
 
 
 class Source(nn.Module):

@@ -12,18 +12,19 @@ from torch import Tensor, nn
 from routespace.runtime.entered import Handle, entering
 from routespace.runtime.fold import Plan
 from routespace.runtime.frame import Frame
+from routespace.runtime.layers import counting
 from routespace.runtime.leaves import GateLeaf, GateParts, RouteParts
-from routespace.runtime.maps import decided, is_skippable, selected
+from routespace.runtime.maps import decided, is_skippable, selected, taught
 from routespace.runtime.positions import Work, exact, measured, run_where
 from routespace.runtime.positions.choose import Chooser
 from routespace.runtime.positions.geometry import leaves
 from routespace.runtime.rows import Piece, Rows, join, zeros_of
-from routespace.runtime.sparse import Decision, wanting
+from routespace.runtime.sparse import Decision, counted, wanting
 
 
 class MapDecision(NamedTuple):
-    """As in the dense form, and on the host: for each route the images that have a position where it is open, and
-    those that have none for any route."""
+    """As in the dense form, and on the host: for each route the images that have a position where it is open, those
+    that have none for any route, all of them, what is recorded, and whose shut positions teach the gate."""
 
     weights: Tensor
     open: Tensor
@@ -35,6 +36,9 @@ class MapDecision(NamedTuple):
     takers: tuple[frozenset[int], ...]
     closed: frozenset[int]
     images: frozenset[int]
+    counted: Tensor | None
+    recorded: frozenset[int]
+    taught: frozenset[int]
 
 
 class Gate(GateLeaf):
@@ -46,11 +50,15 @@ class Gate(GateLeaf):
         self.unit = -1
 
     def forward(self, frame: Frame, x: Rows, *decisions: Decision) -> MapDecision:
-        wanted = wanting(self.atoms, decisions)
+        wanted, active = wanting(self.atoms, decisions), counted(self.atoms, decisions)
         pieces = list(x.pieces) if wanted is None else x.among(wanted)
         if self.training and self.coupled:
             pieces = join(pieces)
         images = [image for piece in pieces for image in piece.images]
+        recorded = frozenset(images) if active is None else active.intersection(images)
+        beside = None
+        if len(recorded) < len(images):
+            beside = torch.tensor([image in recorded for image in range(frame.batch)], device=frame.images.device)
         size = frame.values[self.name]
         full = frame.images.new_zeros(frame.batch, len(self.routes), *size)
         reached = torch.zeros(frame.batch, dtype=torch.bool, device=full.device)
@@ -58,8 +66,9 @@ class Gate(GateLeaf):
         override = frame.setting(self.control)
         if override is not None:
             weights, opened = override.decided(frame.batch, full, size)
-            return self.decide(weights, opened, reached, weights, images, consulted=False)
-        made = [self.plan(piece.value, frame).expand(len(piece.images), -1, -1, -1) for piece in pieces]
+            return self.decide(weights, opened, reached, beside, weights, images, recorded, consulted=False)
+        with counting(None if beside is None else beside[images]):
+            made = [self.plan(piece.value, frame).expand(len(piece.images), -1, -1, -1) for piece in pieces]
         for piece in pieces:
             frame.log(self.unit, piece.images[:1] if piece.blank else piece.images)
         if made:
@@ -68,16 +77,26 @@ class Gate(GateLeaf):
         else:
             logits = frame.anchored(full)
         weights, opened = self.activation(logits)
-        return self.decide(weights, opened, reached, logits, images, consulted=True)
+        return self.decide(weights, opened, reached, beside, logits, images, recorded, consulted=True)
 
     def decide(
-        self, weights: Tensor, opened: Tensor, reached: Tensor, logits: Tensor, images: list[int], consulted: bool
+        self,
+        weights: Tensor,
+        opened: Tensor,
+        reached: Tensor,
+        beside: Tensor | None,
+        logits: Tensor,
+        images: list[int],
+        recorded: frozenset[int],
+        consulted: bool,
     ) -> MapDecision:
-        found = decided(self.activation, weights, opened, reached, logits, consulted)
+        found = decided(self, weights, opened, reached, beside, logits, consulted)
         some = found.open.flatten(2).any(2).tolist()
         takers = tuple(frozenset(image for image in images if some[image][k]) for k in range(len(self.routes)))
         here = frozenset(images)
-        return MapDecision(*found, takers, here - frozenset().union(*takers), here)
+        closed = here - frozenset().union(*takers)
+        learning = frozenset[int]() if found.taught is None else recorded
+        return MapDecision(*found[:7], takers, closed, here, beside, recorded, learning)
 
 
 class Route(nn.Module):
@@ -98,13 +117,14 @@ class Route(nn.Module):
 
     def forward(self, frame: Frame, source: Rows, decision: MapDecision) -> Rows:
         takers = decision.takers[self.index]
-        shut = tuple(sorted(decision.images - takers))
+        runs = takers | decision.taught
         if self.training and self.coupled is not None:
-            counted = decision.images if self.coupled == "all" else takers
-            found = [self.piece(frame, piece, decision) for piece in join(source.among(counted))]
-            pieces = Rows(tuple(found)).among(takers)
+            seen = decision.images if self.coupled == "all" else runs
+            found = [self.piece(frame, piece, decision) for piece in join(source.among(seen))]
+            pieces = Rows(tuple(found)).among(runs)
         else:
-            pieces = [self.piece(frame, piece, decision) for piece in source.among(takers)]
+            pieces = [self.piece(frame, piece, decision) for piece in source.among(runs)]
+        shut = tuple(sorted(decision.images - takers - {image for piece in pieces for image in piece.images}))
         if self.filled is None or not shut:
             return Rows(tuple(pieces), shut)
         return Rows((*pieces, zeros_of(frame, *self.filled, shut, self.training)))
@@ -116,7 +136,12 @@ class Route(nn.Module):
         if torch.is_grad_enabled() or self.training or not self.skips:
             for unit in self.units:
                 frame.share(unit, images, None)
-            return Piece(selected(self.op, self.targets, value, mask, frame.sizes, gain), piece.images)
+            if not decision.taught:
+                return Piece(selected(self.op, self.targets, value, mask, frame.sizes, gain), piece.images)
+            learning = torch.tensor([image in decision.taught for image in images], device=mask.device)
+            everywhere = learning.view(-1, 1, 1, 1).expand_as(mask)
+            made = taught(self.op, self.targets, value, mask, frame.sizes, gain, everywhere)
+            return Piece(made, piece.images)
         work = Work(len(images))
         choose: Chooser = frame.setting(self.kernels) or measured
         made = run_where(self.op, value, mask, frame.sizes, gain, choose=choose, work=work)

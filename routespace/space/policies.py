@@ -1,4 +1,4 @@
-"""Words of the policies a space declares once."""
+"""Words of the policies a space declares once, and of the clauses of a gate."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ POLICIES = ("live", "init", "budget", "cost", "require")
 LIVE = ("by_route", "by_node", "always")
 REQUIREMENTS = ("single_path", "symmetric")
 INITS = ("kaiming", "normal")
+GATE_CLAUSES = ("body", "activation", "start", "gradient")
+GRADIENTS = ("all", "open")
 
 
 class WrongWord(NamedTuple):
-    """A policy whose value is none of its words, to be reported as RS603."""
+    """A policy, or a clause of a gate, whose value is none of its words."""
 
     message: str
     span: Span | None
@@ -23,12 +25,13 @@ class WrongWord(NamedTuple):
 
 
 def words_of(policy: str) -> tuple[str, ...]:
-    """The values of a policy that is one of several words; nothing for the others."""
-    return LIVE if policy == "live" else tuple(CONVENTIONS) if policy == "cost" else ()
+    """The values of a policy, or a clause of a gate, that is one of several words; nothing for the others."""
+    known = {"live": LIVE, "cost": tuple(CONVENTIONS), "gradient": GRADIENTS}
+    return known.get(policy, ())
 
 
 def wrong_word(clause: Clause) -> WrongWord | None:
-    """What is wrong with a policy whose value should be one of its words."""
+    """What is wrong with a clause whose value should be one of its words."""
     words, value = words_of(clause.name), clause.value
     if not words or (isinstance(value, Name) and value.id in words):
         return None
@@ -37,6 +40,6 @@ def wrong_word(clause: Clause) -> WrongWord | None:
     return WrongWord(message, value.span or clause.span, rename(shown, words))
 
 
-def listed(words: tuple[str, ...]) -> str:
+def listed(words: tuple[str, ...], joint: str = "or") -> str:
     """`a, b or c`."""
-    return f"{', '.join(words[:-1])} or {words[-1]}"
+    return f"{', '.join(words[:-1])} {joint} {words[-1]}"

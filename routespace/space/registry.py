@@ -124,6 +124,11 @@ class ActivationEntry:
     straight_through: bool = False
     same_in_training: bool = True
 
+    @property
+    def gradient(self) -> Literal["all", "open"]:
+        """Which routes teach a gate that does not say."""
+        return "all" if self.straight_through else "open"
+
     def opens(self, routes: int) -> int | None:
         """How many of so many routes it always opens; None where that depends on the logits."""
         if self.support == "all" or not self.closes:

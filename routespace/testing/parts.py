@@ -45,6 +45,7 @@ ACTIVATIONS = (
     "softmax(2)",
 )
 STARTS = ("", "start bias(1.5)", "start bias(-0.5)")
+GRADIENTS = ("", "", "gradient all", "gradient open")
 LIVES = ("", "live by_route", "live by_node", "live always", "live by_node in inference\n  live always in training")
 INITS = ("", "init kaiming", "init normal(0.1)")
 BUDGETS = (
@@ -67,9 +68,7 @@ def write_gate(dice: Dice, name: str) -> str:
         )
     )
     lines = [f"body       {body}", f"activation {dice.pick(ACTIVATIONS)}"]
-    start = dice.pick(STARTS)
-    if start:
-        lines.append(start)
+    lines += [clause for clause in (dice.pick(STARTS), dice.pick(GRADIENTS)) if clause]
     inside = "\n".join(f"    {line}" for line in lines)
     return f"gate {name} per image {{\n{inside}\n  }}"
 

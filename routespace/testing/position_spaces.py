@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from routespace.testing.dice import Dice
-from routespace.testing.parts import ACTIVATIONS, BUDGETS, INITS, LIVES, STARTS, write_gate
+from routespace.testing.parts import ACTIVATIONS, BUDGETS, GRADIENTS, INITS, LIVES, STARTS, write_gate
 
 ACTIVE = "groupnorm(2, stats = active)"
 SPLIT = "groupnorm(2, stats = active in inference, stats = all in training)"
@@ -130,7 +130,7 @@ def write_map_gate(dice: Dice, name: str, stride: bool = False) -> str:
     """A gate per position called `name`; with a `stride` its map is half as large as what it reads."""
     body = "conv(3, routes, stride = 2, bias)" if stride else dice.pick(BODIES)
     lines = [f"body       {body}", f"activation {dice.pick(ACTIVATIONS)}"]
-    lines += [start for start in [dice.pick(STARTS)] if start]
+    lines += [clause for clause in (dice.pick(STARTS), dice.pick(GRADIENTS)) if clause]
     inside = "\n".join(f"    {line}" for line in lines)
     return f"gate {name} per position {{\n{inside}\n  }}"
 

@@ -27,11 +27,11 @@ GATES = (
         "return torch.sigmoid(logits), torch.sigmoid(logits) > 1e-6",
     ),
     Mutant("temperature upside down", _A, "logits / self.temperature", "logits * self.temperature"),
-    Mutant("argmax without its gradient", _A, "return hard + soft - soft.detach(), open_", "return hard, open_"),
+    Mutant("argmax without its gradient", _A, "return hard + (soft - soft.detach()), open_", "return hard, open_"),
     Mutant(
         "straight-through gradient detached",
         _A,
-        "return open_.to(soft) + soft - soft.detach(), open_",
+        "return open_.to(soft) + (soft - soft.detach()), open_",
         "return open_.to(soft), open_",
     ),
     Mutant(

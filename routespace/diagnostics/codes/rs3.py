@@ -128,7 +128,7 @@ ENTRIES = (
     Entry(
         "RS318",
         "unknown clause of a gate",
-        "A gate has a body, an activation and a start, each said once.",
+        "A gate has a body, an activation, a start and a gradient, each said once.",
         space_of("  gate g per image {\n    boddy mean\n    activation sigmoid\n  }\n" + OUTPUT),
     ),
     Entry(
@@ -141,6 +141,18 @@ ENTRIES = (
             "  gate g per image {\n    body mean | conv(1, routes, bias)\n"
             "    activation sigmoid\n    start value(2)\n  }\n"
             "  output y = sum by g(image) {\n    a: image\n  }\n"
+        ),
+    ),
+    Entry(
+        "RS322",
+        "gradient of a gate that is none",
+        "`gradient all` computes shut routes in training too, so that what they would have delivered teaches the\n"
+        "gate; under `gradient open` only open routes run and teach. Activations that decide hard have `all` unless\n"
+        "said.",
+        space_of(
+            "  gate g per image {\n    body mean | conv(1, routes, bias)\n"
+            "    activation threshold\n    gradient none\n  }\n"
+            "  output y = g(image) * image\n"
         ),
     ),
 )

@@ -29,10 +29,9 @@ from routespace.space.names.legal import check_legal
 from routespace.space.names.lookup import NONE, Local
 from routespace.space.names.table import Table
 from routespace.space.names.uses import Uses
-from routespace.space.policies import POLICIES
+from routespace.space.policies import GATE_CLAUSES, POLICIES, listed, wrong_word
 from routespace.space.registry import ACTIVATIONS
 
-GATE_CLAUSES = ("body", "activation", "start")
 GRANULARITIES = ("image", "position", "region", "token")
 
 
@@ -152,9 +151,13 @@ class Checker(Uses):
             self.activation(clause.value, local)
         elif clause.name == "start":
             self.values(clause.value, local)
+        elif clause.name == "gradient":
+            wrong = wrong_word(clause)
+            if wrong is not None:
+                self.findings.add("RS322", wrong.message, wrong.span, help=wrong.help)
         else:
             message = f"a gate has no clause `{clause.name}`"
-            help = f"it has {', '.join(GATE_CLAUSES[:-1])} and {GATE_CLAUSES[-1]}"
+            help = f"it has {listed(GATE_CLAUSES, 'and')}"
             self.unknown("RS318", message, clause.name, clause.span, (), GATE_CLAUSES, help=help)
 
     def activation(self, value: Expr, local: Local) -> None:

@@ -68,7 +68,7 @@ def decide(gate: Gate, logits: Tensor, training: bool = False) -> Decision:
             margins = [abs(v - float(args["at"])) for v in chance.tolist()]
         case _:
             weights, opened, margins = _registered(gate, logits, training)
-    return _settled(gate, logits, weights, tuple(opened), margins, forced=False)
+    return _settled(gate, logits, weights, tuple(opened), margins, forced=False, sloping=slopes(gate, training))
 
 
 def decide_forced(gate: Gate, weights: Tensor) -> Decision:
@@ -78,14 +78,26 @@ def decide_forced(gate: Gate, weights: Tensor) -> Decision:
 
 
 def _settled(
-    gate: Gate, logits: Tensor, weights: Tensor, opened: tuple[bool, ...], margins: list[float], forced: bool
+    gate: Gate,
+    logits: Tensor,
+    weights: Tensor,
+    opened: tuple[bool, ...],
+    margins: list[float],
+    forced: bool,
+    sloping: bool = False,
 ) -> Decision:
     total = sum(weight for weight, one in zip(weights.tolist(), opened, strict=True) if one)
     closed = not any(opened) or total < gate.below
     if gate.below > 0 and any(opened):
         margins = [*margins, abs(total - gate.below)]
-    delivered = torch.where(torch.tensor([one and not closed for one in opened]), weights, torch.zeros_like(weights))
+    shut = weights - weights.detach() if sloping else torch.zeros_like(weights)
+    delivered = torch.where(torch.tensor([one and not closed for one in opened]), weights, shut)
     return Decision(logits, delivered, opened, closed, min(margins, default=math.inf), forced)
+
+
+def slopes(gate: Gate, training: bool) -> bool:
+    """Whether weights of shut routes have a slope."""
+    return training and (gate.gradient == "all" or ACTIVATIONS[gate.activation].straight_through)
 
 
 def sigmoid(logits: Tensor) -> Tensor:

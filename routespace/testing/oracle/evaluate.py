@@ -30,6 +30,7 @@ from routespace.testing.oracle.decide import Decision, decide, decide_forced
 from routespace.testing.oracle.footprints import statistics
 from routespace.testing.oracle.inside import Inside, batch_normalised, group_normalised, inside
 from routespace.testing.oracle.maps import MapDecision, decide_forced_maps, decide_maps
+from routespace.testing.oracle.need import is_taught
 from routespace.testing.oracle.sizes import Plan, is_run, leaf_has_weights, leaf_paths, op_of, state_paths
 
 Stream: TypeAlias = list["Tensor | None"]
@@ -74,8 +75,9 @@ class Evaluation:
     """One run of a graph: streams and decisions by name.
 
     `active` says for which images a value is needed; it matters to batch statistics only: those of `active` norms, and
-    which gates are consulted. Each leaf is called on one image at a time, except those that count statistics over the
-    batch in training.
+    which gates are consulted. `asked` says for which images a gate is asked, be it for the gradient of another one.
+    `slopes` are zeros that stand beside streams which are nothing: what their gradient reaches in a sum. Each leaf is
+    called on one image at a time, except those that count statistics over the batch in training.
     """
 
     def __init__(
@@ -87,18 +89,21 @@ class Evaluation:
         training: bool,
         forced: Forced,
         active: Mapping[str, Sequence[bool]] | None = None,
+        asked: Mapping[str, Sequence[bool]] | None = None,
     ) -> None:
         self.graph, self.modules, self.plan, self.inputs = graph, modules, plan, inputs
         self.images = next(iter(inputs.values()))
-        self.training, self.forced, self.active = training, forced, active
+        self.training, self.forced, self.active, self.asked = training, forced, active, asked
         self.count = len(self.images)
         self.live = graph.policies.live_training if training else graph.policies.live_inference
         self.streams: dict[str, Stream] = {}
+        self.slopes: dict[str, Stream] = {}
         self.blank: dict[str, list[bool]] = {}
         self.decisions: dict[str, list[Said | None]] = {}
         self.counted: list[bool] = []
         for value in graph.values:
             self.counted = [True] * self.count if active is None else list(active[value.name])
+            self.slopes[value.name] = [None] * self.count
             if isinstance(value, Gate):
                 self.decisions[value.name] = self._gate(value)
                 self.streams[value.name] = [None] * self.count
@@ -130,12 +135,13 @@ class Evaluation:
             case Apply():
                 return self._apply(value)
             case Merge():
-                return [self._merge(value, [self.streams[arg][i] for arg in value.args]) for i in range(self.count)]
+                return [self._merge(value, i) for i in range(self.count)]
             case Route():
                 return self._route(value)
             case Output():
-                read = self.streams[value.args[0]]
-                return [self._zeros(value.name) if x is None else x for x in read]
+                read, slopes = self.streams[value.args[0]], self.slopes[value.args[0]]
+                zeros = self._zeros(value.name)
+                return [_sloping(zeros, slope) if x is None else x for x, slope in zip(read, slopes, strict=True)]
 
     def _zeros(self, name: str) -> Tensor:
         extent = self.plan.extents[name]
@@ -160,18 +166,29 @@ class Evaluation:
             result[i] = module(row, self.plan.sizes)
         return result
 
-    def _merge(self, value: Merge, arriving: Sequence[Tensor | None]) -> Tensor | None:
+    def _merge(self, value: Merge, image: int) -> Tensor | None:
+        arriving = [self.streams[arg][image] for arg in value.args]
         there = [x for x in arriving if x is not None]
+        slopes = [self.slopes[arg][image] for arg in value.args]
+        beside = _total(slopes) if value.kind == "sum" else None
         if not there:
-            return self._zeros(value.name) if self.live == "always" and value.arrives else None
+            if self.live == "always" and value.arrives:
+                return _sloping(self._zeros(value.name), beside)
+            self.slopes[value.name][image] = beside
+            return None
         if value.kind == "concat":
-            filled = [self._zeros(arg) if x is None else x for arg, x in zip(value.args, arriving, strict=True)]
+            zeros = [self._zeros(arg) for arg in value.args]
+            filled = [
+                _sloping(zero, slope) if x is None else x
+                for x, zero, slope in zip(arriving, zeros, slopes, strict=True)
+            ]
             return torch.cat(filled, 1)
-        return _combined(value.kind, there)
+        return _sloping(_combined(value.kind, there), beside)
 
     def _gate(self, gate: Gate) -> list[Said | None]:
         entering = self.streams[gate.args[0]]
-        entering = [x if self.counted[i] else None for i, x in enumerate(entering)]
+        if self.asked is not None:
+            entering = [x if self.asked[gate.name][i] else None for i, x in enumerate(entering)]
         forced = self.forced.get(gate.node)
         if gate.granularity == "position":
             return self._maps(gate, entering, forced)
@@ -189,7 +206,7 @@ class Evaluation:
             maps = torch.stack([_map(forced.get(route, 0.0), size, self.images) for route in gate.routes], 1)
             return [None if x is None else decide_forced_maps(maps[i]) for i, x in enumerate(entering)]
         logits = self._op(gate.body, f"{gate.name}.body", entering)
-        return [None if x is None else decide_maps(gate, x[0]) for x in logits]
+        return [None if x is None else decide_maps(gate, x[0], self.training) for x in logits]
 
     def _route_of_maps(self, route: Route) -> Stream:
         """α·op(source) at the open positions of every image that has a source and a decision; zeros where there is
@@ -202,17 +219,25 @@ class Evaluation:
         masks = [one.masks[route.index] if one and here else None for one, here in zip(said, there, strict=True)]
         steps = {step.path: step for step in self.plan.steps[route.name]}
         path = f"{route.name}.op"
-        within = inside(route.op, path, steps, self.plan.extents[route.source], weights, masks, self.training)
+        taught = [one is not None and self._is_taught(route, one, i) for i, one in enumerate(said)]
+        entry = self.plan.extents[route.source]
+        within = inside(route.op, path, steps, entry, weights, masks, self.training, taught)
         moved = self._op(route.op, path, [within.entering(i, x) for i, x in enumerate(source)], within)
         result: Stream = []
-        for one, weight, mask, made in zip(said, weights, masks, moved, strict=True):
+        for i, (one, weight, mask, made) in enumerate(zip(said, weights, masks, moved, strict=True)):
             if one is None or (mask is None and one.is_open(route.index)):
                 result.append(None)
             elif mask is None or weight is None or made is None:
                 result.append(self._zeros(route.name))
             else:
-                result.append(torch.where(mask, weight * made, 0.0))
+                shut = _slope(weight, made) if taught[i] else torch.zeros_like(made)
+                result.append(torch.where(mask, weight * made, shut))
         return result
+
+    def _is_taught(self, route: Route, decision: Said, image: int) -> bool:
+        """Whether what a route of this image would have delivered, were it open, teaches its gate."""
+        recorded = self.active is None or self.active[route.gate][image]
+        return recorded and is_taught(self.graph, route, decision, self.training)
 
     def _route(self, route: Route) -> Stream:
         if not is_run(self.graph, route):
@@ -223,8 +248,12 @@ class Evaluation:
         source = self.streams[route.source]
         decisions = [one if isinstance(one, Decision) else None for one in self.decisions[route.gate]]
         opened = [decision is not None and decision.is_open(route.index) for decision in decisions]
+        taught = [one is not None and self._is_taught(route, one, i) for i, one in enumerate(decisions)]
         reached = self.training and _counts_all(route.op)
-        entering = [x if opened[i] or (reached and decisions[i] is not None) else None for i, x in enumerate(source)]
+        entering = [
+            x if opened[i] or taught[i] or (reached and decisions[i] is not None) else None
+            for i, x in enumerate(source)
+        ]
         moved = self._op(route.op, f"{route.name}.op", entering)
         result: Stream = [None] * self.count
         for i, decision in enumerate(decisions):
@@ -233,11 +262,22 @@ class Evaluation:
                 continue
             if opened[i]:
                 result[i] = None if x is None else decision.weights[route.index] * x
-            elif decision.closed:
+                continue
+            if decision.closed:
                 result[i] = None if route.closed is None else self.streams[route.closed][i]
             elif route.sends and self.live in ("by_node", "always"):
                 result[i] = self._zeros(route.name)
+            if taught[i] and x is not None:
+                self._teach(route, i, _slope(decision.weights[route.index], x), result)
         return result
+
+    def _teach(self, route: Route, image: int, slope: Tensor, result: Stream) -> None:
+        """Put a slope on what a shut route delivers, or beside nothing."""
+        delivered = result[image]
+        if delivered is None:
+            self.slopes[route.name][image] = slope
+        else:
+            result[image] = delivered + slope
 
     def _op(self, op: Op, path: str, entering: Stream, within: Inside | None = None) -> Stream:
         if isinstance(op, Chain):
@@ -265,7 +305,9 @@ class Evaluation:
         elif self.training and OPS[leaf.entry].statistics == "batch":
             leaving = list(module(torch.cat(tensors)).split(1))
         elif within is not None and isinstance(module, GroupNorm) and statistics(leaf, self.training) == "active":
-            leaving = [group_normalised(module, x, within.mask(i, path)) for i, x in there.items()]
+            leaving = [
+                group_normalised(module, x, within.counted(i, path), within.mask(i, path)) for i, x in there.items()
+            ]
         elif OPS[leaf.entry].targets:
             leaving = [module(x, self.plan.sizes) for x in tensors]
         else:
@@ -280,7 +322,22 @@ class Evaluation:
             return [x[0].flatten(1) for x in there.values()]
         if within is None:
             return [x[0].flatten(1) for i, x in there.items() if self.counted[i]]
-        return [x[0][:, within.mask(i, path)] for i, x in there.items()]
+        return [x[0][:, within.counts[i][path]] for i, x in there.items()]
+
+
+def _slope(weight: Tensor, made: Tensor) -> Tensor:
+    """Zeros whose gradient is that of `weight` times what a shut branch `made`; nothing flows into the branch."""
+    made = made.detach()
+    return torch.where(made.isfinite(), (weight - weight.detach()) * made, 0.0)
+
+
+def _sloping(x: Tensor, slope: Tensor | None) -> Tensor:
+    return x if slope is None else x + slope
+
+
+def _total(slopes: Sequence[Tensor | None]) -> Tensor | None:
+    there = [slope for slope in slopes if slope is not None]
+    return _combined("sum", there) if there else None
 
 
 def _is_variadic(op: Op) -> bool:

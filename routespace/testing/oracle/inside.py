@@ -16,10 +16,11 @@ from routespace.testing.oracle.sizes import Extent, Step
 
 @dataclass(frozen=True)
 class Inside:
-    """Per image, the positions (H, W) that every leaf of a gated op makes, by path, and what the op reads; None for
-    images for which nothing of it runs."""
+    """Per image, the positions (H, W) that every leaf of a gated op makes, by path, those of them that open outputs
+    need, which norms count, and what the op reads; None for images for which nothing of it runs."""
 
     makes: list[dict[str, Tensor] | None]
+    counts: list[dict[str, Tensor]]
     reads: list[Tensor | None]
 
     def entering(self, image: int, x: Tensor | None) -> Tensor | None:
@@ -37,6 +38,11 @@ class Inside:
         assert makes is not None
         return makes[path]
 
+    def counted(self, image: int, path: str) -> Tensor:
+        """What a group norm counts: what open outputs need, or all that is computed where they need nothing."""
+        counts = self.counts[image][path]
+        return counts if counts.any() else self.mask(image, path)
+
 
 def inside(
     op: Op,
@@ -46,25 +52,30 @@ def inside(
     weights: Sequence[Tensor | None],
     masks: Sequence[Tensor | None],
     training: bool,
+    taught: Sequence[bool],
 ) -> Inside:
-    """The inside of `op`, called `path`, behind gates of these `weights` (H, W) that are open at the `masks`."""
+    """The inside of `op`, called `path`, behind gates of these `weights` (H, W) that are open at the `masks`; of images
+    that are `taught` all positions are computed."""
     makes: list[dict[str, Tensor] | None] = []
+    counts: list[dict[str, Tensor]] = []
     reads: list[Tensor | None] = []
-    for weight, mask in zip(weights, masks, strict=True):
+    for weight, mask, whole in zip(weights, masks, taught, strict=True):
+        counts.append({})
         if weight is None or mask is None:
             makes.append(None)
             reads.append(None)
             continue
+        narrow = Footprints(steps, weight_of(weight), training)
+        narrow.back(op, path, wanted_of(mask))
         prints = Footprints(steps, weight_of(weight), training)
-        wanted = prints.back(op, path, wanted_of(mask))
+        wanted = prints.back(op, path, wanted_of(torch.ones_like(mask) if whole else mask))
+        counts[-1] = {name: _drawn_on(step.output, narrow.makes.get(name, {})) for name, step in steps.items()}
         runs = bool(wanted) or any(prints.makes.values())
-        made = {
-            name: drawn(wants, steps[name].output.height, steps[name].output.width)
-            for name, wants in prints.makes.items()
-        }
-        makes.append(made if runs else None)
+        makes.append(
+            {name: _drawn_on(steps[name].output, made) for name, made in prints.makes.items()} if runs else None
+        )
         reads.append(drawn(wanted, entering.height, entering.width) if runs else None)
-    return Inside(makes, reads)
+    return Inside(makes, counts, reads)
 
 
 def wanted_of(mask: Tensor) -> Wants:
@@ -77,6 +88,10 @@ def weight_of(weights: Tensor) -> dict[Spot, float]:
     return {(row, column): one for row, line in enumerate(weights.tolist()) for column, one in enumerate(line)}
 
 
+def _drawn_on(extent: Extent, wants: Wants) -> Tensor:
+    return drawn(wants, extent.height, extent.width)
+
+
 def drawn(wants: Wants, height: int, width: int) -> Tensor:
     """Positions as a map (height, width)."""
     mask = torch.zeros(height, width, dtype=torch.bool)
@@ -85,16 +100,16 @@ def drawn(wants: Wants, height: int, width: int) -> Tensor:
     return mask
 
 
-def group_normalised(module: GroupNorm, x: Tensor, mask: Tensor) -> Tensor:
-    """Group normalisation of one image (1, C, H, W) by its positions in `mask`; zero elsewhere."""
+def group_normalised(module: GroupNorm, x: Tensor, counted: Tensor, mask: Tensor) -> Tensor:
+    """Group normalisation of one image (1, C, H, W) at its positions in `mask` by those that are `counted`; zero
+    elsewhere."""
     result = torch.zeros_like(x)
     if not mask.any():
         return result
-    values = x[0][:, mask]
-    groups = values.view(module.num_groups, -1)
+    values, groups = x[0][:, mask], x[0][:, counted].view(module.num_groups, -1)
     mean = groups.mean(1, keepdim=True)
     variance = ((groups - mean) ** 2).mean(1, keepdim=True)
-    normal = ((groups - mean) / torch.sqrt(variance + module.eps)).view_as(values)
+    normal = ((values.view(module.num_groups, -1) - mean) / torch.sqrt(variance + module.eps)).view_as(values)
     made = normal * module.weight[:, None] + module.bias[:, None]
     return result[0].masked_scatter(mask, made)[None]
 

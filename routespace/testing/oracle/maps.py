@@ -10,7 +10,7 @@ from torch import Tensor
 
 from routespace.graph.ir import Gate
 from routespace.space.registry import ACTIVATIONS
-from routespace.testing.oracle.decide import geretanh, sigmoid, straight_through
+from routespace.testing.oracle.decide import geretanh, sigmoid, slopes, straight_through
 from routespace.testing.oracle.factories import made
 
 
@@ -46,7 +46,7 @@ class MapDecision:
         return self.weights[index].max()
 
 
-def decide_maps(gate: Gate, logits: Tensor) -> MapDecision:
+def decide_maps(gate: Gate, logits: Tensor, training: bool = False) -> MapDecision:
     """The decision of `gate` for the logits (K, H, W) of one image."""
     args = dict(gate.activation_args)
     never = torch.full_like(logits[0], math.inf)
@@ -70,7 +70,8 @@ def decide_maps(gate: Gate, logits: Tensor) -> MapDecision:
             module = made(ACTIVATIONS[gate.activation].factory)(**args)
             weights, masks = (one[0] for one in module(logits[None]))
             margin = getattr(module, "margin", torch.abs)(logits[None])[0].amin(0)
-    return MapDecision(logits, torch.where(masks, weights, 0.0), masks, margin)
+    shut = weights - weights.detach() if slopes(gate, training) else torch.zeros_like(weights)
+    return MapDecision(logits, torch.where(masks, weights, shut), masks, margin)
 
 
 def decide_forced_maps(weights: Tensor) -> MapDecision:

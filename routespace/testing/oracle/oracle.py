@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +11,13 @@ from torch import Tensor, nn
 from routespace.graph.ir import Gate, Input, Output, Route, RouteGraph
 from routespace.runtime.layers import BatchNorm
 from routespace.testing.oracle.evaluate import Evaluation, Forced, graph_modules
-from routespace.testing.oracle.need import needs_of
+from routespace.testing.oracle.need import Need, needs_of
 from routespace.testing.oracle.price import gated
 from routespace.testing.oracle.result import OracleResult
 from routespace.testing.oracle.sizes import Plan, Sizes, plan, state_paths
+
+Images: TypeAlias = dict[str, tuple[bool, ...]]
+"""Per value, for which images something holds."""
 
 
 def inputs_of(graph: RouteGraph, images: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -98,18 +101,19 @@ class Oracle:
         )
 
     def _evaluate(self, planned: Plan, inputs: Mapping[str, Tensor], forced: Forced) -> Evaluation:
-        """One pass, and in training further ones until the images that `active` statistics count no longer change."""
+        """One pass, and in training further ones until the images that `active` statistics count, and for which gates
+        are asked, no longer change."""
         training = self.mode == "training"
-        active: dict[str, tuple[bool, ...]] | None = None
-        for _ in range(len(self.graph.gates) + 2):
+        known: tuple[Images, Images] | None = None
+        for _ in range(2 * len(self.graph.gates) + 2):
             self._load()
-            evaluation = Evaluation(self.graph, self.modules, planned, inputs, training, forced, active)
+            evaluation = Evaluation(self.graph, self.modules, planned, inputs, training, forced, *(known or ()))
             if not training or self._counts_everyone():
                 return evaluation
-            found = self._computed(evaluation, evaluation.images)
-            if found == active:
+            found = (self._computed(evaluation, evaluation.images), self._asked(evaluation, evaluation.images))
+            if found == known:
                 return evaluation
-            active = found
+            known = found
         raise RuntimeError("statistics of this graph depend on the decisions that they make")
 
     def _counts_everyone(self) -> bool:
@@ -119,11 +123,20 @@ class Oracle:
             isinstance(module, BatchNorm) and module.stats == "active" for module in self.modules.values()
         )
 
-    def _computed(self, evaluation: Evaluation, images: Tensor) -> dict[str, tuple[bool, ...]]:
-        like = images.new_zeros(())
-        needs = [
-            needs_of(self.graph, image, evaluation.decisions, like, open_above=0.0) for image in range(len(images))
+    def _needs(self, evaluation: Evaluation, images: Tensor) -> list[dict[str, Need]]:
+        like, training = images.new_zeros(()), self.mode == "training"
+        return [
+            needs_of(self.graph, image, evaluation.decisions, like, open_above=0.0, training=training)
+            for image in range(len(images))
         ]
+
+    def _asked(self, evaluation: Evaluation, images: Tensor) -> Images:
+        """The images that every gate is asked about."""
+        needs = self._needs(evaluation, images)
+        return {gate.name: tuple(need[gate.name].asked for need in needs) for gate in self.graph.gates}
+
+    def _computed(self, evaluation: Evaluation, images: Tensor) -> Images:
+        needs = self._needs(evaluation, images)
         found: dict[str, tuple[bool, ...]] = {}
         for value in self.graph.values:
             wanted = [need[value.name].wanted for need in needs]

@@ -153,7 +153,7 @@ class OracleResult:
         prices = Prices(self.graph, self.size, rules)
         expected, hard = [], []
         for image in range(self.count):
-            needs = needs_of(self.graph, image, self.decisions, self.like, rules.open_above)
+            needs = needs_of(self.graph, image, self.decisions, self.like, rules.open_above, self.training)
             one = [self._charge(name, image, needs[name], prices) for name in prices.price]
             expected.append(sum((soft for soft, _ in one), self.like.new_zeros(())))
             hard.append(float(sum(full for _, full in one)))
