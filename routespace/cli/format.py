@@ -58,7 +58,7 @@ def format(
 
 def format_source(text: str, path: Path, explicit: bool) -> str:
     """`text` in the one layout, with every default written out if that is wanted. Raises `RouteError`."""
-    from routespace.language.format import format_file, format_text
+    from routespace.language.format import format_file, format_text, with_ends_of
 
     if not explicit:
         return format_text(text, name_of(path))
@@ -68,4 +68,5 @@ def format_source(text: str, path: Path, explicit: bool) -> str:
     findings = Findings()
     file = parse(text, name_of(path), findings)
     findings.raise_errors()
-    return format_text(format_file(explicit_file(file, hidden_names(file, path, findings))), name_of(path))
+    whole = format_file(explicit_file(file, hidden_names(file, path, findings)))
+    return with_ends_of(text, format_text(whole, name_of(path)))

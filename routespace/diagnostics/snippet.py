@@ -119,7 +119,6 @@ def _column(columns: list[int], index: int) -> int:
 def _shown(line: str, start: int, width: int) -> tuple[str, list[int], bool]:
     """`line` from character `start` on as far as it fits, the column of each character and of what follows the last,
     and whether the line ends there."""
-    line = line.rstrip("\r")
     pieces = ["…"] if start else []
     column = len(pieces)
     columns = []

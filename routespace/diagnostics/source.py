@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+
+LINE_END = re.compile(r"\r\n|\r|\n")
+"""What ends a line: the same that ends a statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +29,7 @@ class Source:
 
     @cached_property
     def line_starts(self) -> list[int]:
-        starts = [0]
-        starts.extend(i + 1 for i, char in enumerate(self.text) if char == "\n")
-        return starts
+        return [0, *(end.end() for end in LINE_END.finditer(self.text))]
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column of `offset`, both from 1.
@@ -40,6 +42,5 @@ class Source:
 
     def line(self, number: int) -> str:
         """Text of line `number` (from 1), without its end."""
-        start = self.line_starts[number - 1]
-        end = self.text.find("\n", start)
-        return self.text[start:] if end < 0 else self.text[start:end]
+        end = self.line_starts[number] if number < len(self.line_starts) else len(self.text)
+        return self.text[self.line_starts[number - 1] : end].rstrip("\r\n")

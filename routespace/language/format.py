@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from routespace.diagnostics.source import LINE_END
 from routespace.language.one_line import LOOSEST, VALUE, OneLine, mode_tail
 from routespace.language.parser import parse
 from routespace.language.write_expr import ExprWriter
@@ -42,6 +44,7 @@ from routespace.space.expr import (
 )
 
 _MOST_ROUNDS = 4
+_BYTE_ORDER_MARK = "\ufeff"
 _CLOSING = re.compile(r"(?:[\s,]|#[^\r\n]*[\r\n])*\)")
 
 
@@ -49,17 +52,33 @@ def format_text(text: str, path: str = "<text>") -> str:
     """`text` in the one layout: it reads as the same declarations, and formatting it again changes nothing.
 
     Comments stay at their statement, branch, stage or argument. Single blank lines, the spelling of numbers, and line
-    breaks before `|`, `+` and `else` are kept. Raises `RouteError` where `text` cannot be read.
+    breaks before `|`, `+` and `else` are kept, and so is how lines end. Raises `RouteError` where it cannot be read.
 
     >>> print(format_text("op a=conv( 3 )|relu # first"), end="")
     op a = conv(3) | relu  # first
     """
+    formatted = text
     for _ in range(_MOST_ROUNDS):
-        file = parse(text, path)
-        before, text = text, _write(file, _Declarations(file.comments, text))
-        if text == before:
+        file = parse(formatted, path)
+        before, formatted = formatted, _write(file, _Declarations(file.comments, formatted))
+        if formatted == before:
             break
-    return text
+    return with_ends_of(text, formatted)
+
+
+def with_ends_of(text: str, formatted: str) -> str:
+    """`formatted` with lines that end as most of those of `text` do, and its byte order mark; `text` itself where
+    nothing else differs.
+
+    >>> with_ends_of("op a=relu\\r\\n", "op a = relu\\n")
+    'op a = relu\\r\\n'
+    """
+    mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
+    if LINE_END.sub("\n", text[len(mark) :]) == formatted:
+        return text
+    ends = Counter(LINE_END.findall(text))
+    end = max(ends, key=lambda one: ends[one], default="\n")
+    return mark + formatted.replace("\n", end)
 
 
 def format_file(file: File) -> str:

@@ -40,7 +40,7 @@ _CODES = {
     "an axis": "RS908",
 }
 _DECLARING = re.compile(
-    r"^[ \t]*(?:axis|op|gate|let|input|node|net|space)\b(?P<line>[^\n=]*(?:=[^\n(|]*)?)"
+    r"(?:^|(?<=\r))[ \t]*(?:axis|op|gate|let|input|node|net|space)\b(?P<line>[^\r\n=]*(?:=[^\r\n(|]*)?)"
     r"|\b(?P<name>[A-Za-z_]\w*)[ \t]*[=:]",
     re.MULTILINE,
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate, compress
 from math import isinf
 
-from routespace.diagnostics.source import Span
+from routespace.diagnostics.source import LINE_END, Span
 from routespace.space.expr import Comment
 
 END = "$END"
@@ -58,8 +58,9 @@ class Tokens:
 
     def starts_line(self, index: int, text: str) -> bool:
         """Whether a line break stands between token `index` and the one before it."""
-        gap = text[self.ends[index - 1] if index else 0 : self.begins[index]]
-        return index == 0 or self.kinds[index - 1] == STOP or "\n" in gap or "\r" in gap
+        if index == 0 or self.kinds[index - 1] == STOP:
+            return True
+        return LINE_END.search(text, self.ends[index - 1], self.begins[index]) is not None
 
 
 class _Kinds(dict[str, str]):

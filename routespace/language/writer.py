@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from routespace.diagnostics.source import Span
+from routespace.diagnostics.source import LINE_END, Span
 from routespace.language.one_line import OneLine
 from routespace.space.expr import Comment
 
@@ -112,13 +112,13 @@ class Writer:
         """Whether a line of the text ends between two offsets."""
         if self.text is None or start < 0 or end < 0:
             return False
-        return self.text.find("\n", start, end) >= 0 or self.text.find("\r", start, end) >= 0
+        return LINE_END.search(self.text, start, end) is not None
 
     def is_after_blank(self, offset: int) -> bool:
         """Whether a blank line of the text comes before the line of `offset`."""
         if self.text is None or offset < 0:
             return False
-        before = self.text[max(0, offset - 400) : offset].replace("\r\n", "\n").replace("\r", "\n").rstrip(" \t\f")
+        before = LINE_END.sub("\n", self.text[max(0, offset - 400) : offset]).rstrip(" \t\f")
         return before.endswith("\n") and before[:-1].rstrip(" \t\f").endswith("\n")
 
     def block(self, items: Sequence[T], write: Callable[[T], None], end: int, separates: Separates = never) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import routespace as rs
 from routespace.cli.format import format_source
+from routespace.diagnostics.source import LINE_END
 from routespace.graph.ir import Apply, Gate, Leaf, Op, Route, RouteGraph, Value
 from routespace.graph.text import dump, leaf_args
 from routespace.testing.cases import random_case
@@ -43,6 +44,34 @@ def test_a_file_that_cannot_be_read_stays_and_the_others_go_on(run: Run, files: 
 def test_standard_input_is_printed(run: Run) -> None:
     assert run("format", "-", stdin="op a=relu# x\n").out == "op a = relu  # x\n"
     assert run("format", "-", "--check", stdin="op a=relu\n").code == 1
+
+
+ENDS = ("\n", "\r\n", "\r")
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_ends_of_lines_are_kept_and_do_not_count(run: Run, files: Path, end: str, mark: str) -> None:
+    right, loose = files / "right.route", files / "loose.route"
+    for path in (right, loose):
+        text = mark + path.with_name("tiny.route" if path == right else "loose.route").read_text().replace("\n", end)
+        path.write_bytes(text.encode())
+    kept = right.read_bytes()
+    assert run("format", "--check", "right.route").code == 0
+    assert run("format", "--check", "loose.route").out == "loose.route is not in the one layout\n"
+    assert run("format", "right.route", "loose.route").out == "loose.route rewritten\n"
+    assert right.read_bytes() == kept
+    assert run("format", "--check", "loose.route").code == 0
+    after = loose.read_bytes().decode()
+    assert after.startswith(mark) and set(LINE_END.findall(after)) == {end}
+
+
+def test_most_ends_of_lines_decide_where_they_differ() -> None:
+    assert rs.format("op a = relu\r\nop b = relu\n") == "op a = relu\r\nop b = relu\n"
+    assert rs.format("op a=relu\r\nop b = relu\r\nop c = relu\n") == "op a = relu\r\nop b = relu\r\nop c = relu\r\n"
+    assert rs.format("op a=relu") == "op a = relu\n"
+    explicit = format_source("op a = conv(3)\r\n", Path("a.route"), explicit=True)
+    assert explicit.startswith("op a = conv(3, stride = 1") and explicit.endswith(")\r\n")
 
 
 def settled(op: Op) -> Op:

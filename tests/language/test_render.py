@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from routespace.diagnostics import Diagnostic, Findings, Label, RouteError, Source, Span, rename
 from routespace.diagnostics.catalogue import CATALOGUE, explain
 from routespace.diagnostics.render import render, to_json
+from routespace.language import table
+from routespace.language.load import loads
 
 TEXT = "space s {\n\tlet a = 2 width\n  let 宽度 = 3\n}\n"
 SOURCES = {"s.route": Source("s.route", TEXT)}
@@ -186,3 +191,30 @@ def test_catalogue() -> None:
         assert all(len(line) <= 120 for line in entry.explanation.splitlines())
     with pytest.raises(KeyError, match="did you mean `RS1"):
         explain("RS10")
+
+
+WRONG = "space tiny {\n  # é\n\n  input image: 3\n  output y = imag |\n    conv(3, \n 2) | rel\n}\nop a = (relu\n"
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+def test_reports_are_the_same_however_lines_end(end: str) -> None:
+    def report(text: str) -> tuple[str, list[tuple[int, int]]]:
+        with pytest.raises(RouteError) as error:
+            loads(text)
+        found = json.loads(to_json(error.value.diagnostics, error.value.sources))
+        return str(error.value), [(one["line"], one["column"]) for each in found for one in each["labels"]]
+
+    assert report(WRONG.replace("\n", end)) == report(WRONG)
+
+
+@given(st.text(alphabet="a \r\n\u2028\x0b\x0c\x85"))
+def test_a_line_of_a_report_is_a_line_of_the_text(text: str) -> None:
+    """What the lexer takes for the end of a line, and nothing else, begins another line."""
+    source = Source("t", text)
+    ends, at = [], 0
+    for part in table.load().lexer._split(text):
+        at += len(part)
+        if part in ("\r", "\n", "\r\n"):
+            ends.append(at)
+    assert source.line_starts == [0, *ends]
+    assert [source.line(number + 1) for number in range(len(ends) + 1)] == re.split("\r\n|\r|\n", text)
