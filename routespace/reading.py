@@ -12,15 +12,21 @@ from routespace.space.model import ParameterValue, Space
 
 
 def load(
-    path: str | Path, *, space: str | None = None, findings: Findings | None = None, **given: ParameterValue
+    path: str | Path,
+    *,
+    space: str | None = None,
+    root: str | Path | None = None,
+    findings: Findings | None = None,
+    **given: ParameterValue,
 ) -> Space:
     """The space in the `.route` file at `path`, its names, numbers, shapes and grid checked.
 
-    `space` chooses one where the file has several. Further arguments are parameters (numbers, yes/no as bool, op
-    names as str, lists) or policies (`live="always"`) of the space. Raises `RouteError` with everything that is wrong;
-    its `str()` is the report. Warnings are added to `findings`, if they are given.
+    `space` chooses one where the file has several. Imports read `.route` files in the folder `root` and below it; that
+    is the folder of the file, unless one around it is marked by a file `.route-root`. Further arguments are parameters
+    (numbers, yes/no as bool, op names as str, lists) or policies (`live="always"`) of the space. Raises `RouteError`
+    with everything that is wrong; its `str()` is the report. Warnings are added to `findings`, if they are given.
     """
-    return _checked(language.load(path, space=space, findings=findings, **given), findings)
+    return _checked(language.load(path, space=space, root=root, findings=findings, **given), findings)
 
 
 def loads(
@@ -28,10 +34,12 @@ def loads(
     *,
     path: str = "<text>",
     space: str | None = None,
+    root: str | Path | None = None,
     findings: Findings | None = None,
     **given: ParameterValue,
 ) -> Space:
-    """The space in `text`; imports are relative to the working directory. Otherwise as `load`.
+    """The space in `text`, where `path` says that it stands; imports of a text without one are relative to the working
+    directory. Otherwise as `load`.
 
     >>> space = loads('''space tiny(width = 8) {
     ...   input image: 3
@@ -42,7 +50,7 @@ def loads(
     """
     if not isinstance(text, str):
         raise TypeError(f"`text` is a str, not {type(text).__name__}; `load` reads files")
-    return _checked(language.loads(text, path=path, space=space, findings=findings, **given), findings)
+    return _checked(language.loads(text, path=path, space=space, root=root, findings=findings, **given), findings)
 
 
 def _checked(space: Space, findings: Findings | None) -> Space:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ import typer
 import routespace as rs
 from routespace.cli import check, cost, diff, draw, explain, extract, find, format, fuzz, nets, run, show, table, train
 from routespace.cli.ending import USAGE, Trouble, command, told
+from routespace.cli.spaces import ROOT
 from routespace.cli.streams import prepare
 
 app = typer.Typer(
@@ -36,6 +38,16 @@ def common(
         list[str] | None,
         typer.Option("--import", metavar="MODULE", help="Import a Python module first; it may register ops and gates."),
     ] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            "--root",
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            help="The folder that imports may not leave, unless it is that of the file.",
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
     ] = False,
@@ -51,6 +63,7 @@ def common(
       routespace find examples/segmentation.route --flops 53..55G --params 6.0..6.2M
       routespace draw examples/segmentation.route --net fcn_32s -o net.svg
     """
+    ROOT.set(root)
     for name in modules or ():
         if "" not in sys.path:
             sys.path.insert(0, "")

@@ -12,7 +12,7 @@ import typer
 
 from routespace.cli.ending import PROBLEMS, command, has_color
 from routespace.cli.options import Set, read_settings
-from routespace.cli.spaces import name_of, read_source
+from routespace.cli.spaces import ROOT, name_of, read_source
 from routespace.cli.streams import print_json
 from routespace.diagnostics import Findings, RouteError, escaped
 
@@ -71,7 +71,7 @@ def check_file(path: Path, given: dict[str, ParameterValue]) -> Checked:
     name = name_of(path)
     found = Findings()
     try:
-        library = read_library(read_source(path), name, path, found)
+        library = read_library(read_source(path), name, path, found, ROOT.get())
     except RouteError as error:
         return Checked(_all(error))
     of_nets = dict.fromkeys(net.space for net in library.nets.values() if net.space in library.spaces)

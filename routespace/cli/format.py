@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from routespace.cli.ending import PROBLEMS, USAGE, Trouble, command, report
-from routespace.cli.spaces import STDIN, name_of, read_source
+from routespace.cli.spaces import ROOT, STDIN, name_of, read_source
 from routespace.cli.streams import print_text
 from routespace.diagnostics import Findings, RouteError, escaped
 from routespace.files import write_atomically
@@ -68,5 +68,5 @@ def format_source(text: str, path: Path, explicit: bool) -> str:
     findings = Findings()
     file = parse(text, name_of(path), findings)
     findings.raise_errors()
-    whole = format_file(explicit_file(file, hidden_names(file, path, findings)))
+    whole = format_file(explicit_file(file, hidden_names(file, path, findings, ROOT.get())))
     return with_ends_of(text, format_text(whole, name_of(path)))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
+from contextvars import ContextVar
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from routespace.diagnostics import Diagnostic, Findings, RouteError, quoted
 
 if TYPE_CHECKING:
     from routespace.graph.ir import RouteGraph
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 STDIN = "-"
 
 
+ROOT: ContextVar[Path | None] = ContextVar("ROOT", default=None)
+"""The folder that imports may not leave, where the command line names one."""
+
+
 def read_source(path: Path) -> str:
     """The text at `path`, or on standard input where that is `-`. Raises `RouteError` where it cannot be read."""
-    from routespace.language.imports import read_text
+    from routespace.language.texts import LARGEST_FILE, read_stream, read_text
 
     if str(path) != STDIN:
-        return read_text(path, str(path), None, Findings())
-    if not hasattr(sys.stdin, "buffer"):
-        return sys.stdin.read()
-    try:
-        return sys.stdin.buffer.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RouteError([Diagnostic("RS151", f"cannot read {quoted(name_of(path))}: {error}")]) from None
+        return read_text(path, str(path))
+    stream = getattr(sys.stdin, "buffer", None) or BytesIO(sys.stdin.read(LARGEST_FILE + 1).encode())
+    return read_stream(stream, name_of(path))
 
 
 def name_of(path: Path) -> str:
@@ -38,7 +38,7 @@ def read_space(path: Path, given: dict[str, ParameterValue], wanted: str | None 
     """The space `wanted`, or the only one, in the file at `path`. Raises `RouteError`."""
     from routespace.language.load import loads
 
-    return loads(read_source(path), path=name_of(path), space=wanted, findings=None, **given)
+    return loads(read_source(path), path=name_of(path), space=wanted, root=ROOT.get(), findings=None, **given)
 
 
 def build_graph(space: Space) -> RouteGraph:

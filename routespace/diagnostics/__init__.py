@@ -10,6 +10,7 @@ from routespace.diagnostics.diagnostic import (
     closest,
     did_you_mean,
     insert,
+    listed,
     rename,
     write,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "escaped",
     "escaped_lines",
     "insert",
+    "listed",
     "quoted",
     "rename",
     "write",

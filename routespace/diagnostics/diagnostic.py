@@ -6,10 +6,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from itertools import islice
 from typing import Literal
 
 from routespace.diagnostics.source import Source, Span
+
+MOST_KNOWN = 2000
+MOST_COMPARED = 200
+MOST_LISTED = 12
+MOST_PLACED = 200
+_WORD = re.compile(r"\w*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +113,20 @@ class Findings:
         return fix if place is None else replace(fix, edits=(*fix.edits, Edit(place, by)))
 
     def at_name(self, span: Span, name: str, skip: int = 0) -> Span | None:
-        """Where the word `name` stands in the text at `span`, behind `skip` others of it; None where it does not."""
+        """Where the word `name` stands in the text at `span`, behind `skip` others of it; None where it does not, or
+        where so much is reported that nobody will see it."""
         source = self.sources.get(span.path)
-        word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
-        found = word.finditer(source.text, span.start, span.end) if source else iter(())
-        match = next(islice(found, skip, None), None)
-        return Span(span.path, *match.span()) if match else None
+        if source is None or self.count > MOST_PLACED:
+            return None
+        text, at = source.text, span.start
+        while (at := text.find(name, at, span.end)) >= 0:
+            end = at + len(name)
+            if not _is_word(text[at - 1 : at]) and not _is_word(text[end : end + 1]):
+                if skip == 0:
+                    return Span(span.path, at, end)
+                skip -= 1
+            at = _WORD.match(text, end).end()  # type: ignore[union-attr]
+        return None
 
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         for one in diagnostics:
@@ -127,6 +140,11 @@ class Findings:
             del found[self.limit :]
             found[-1] = _with_note(found[-1], f"and {len(self._found) - self.limit} more, not shown")
         return tuple(found)
+
+    @property
+    def count(self) -> int:
+        """How many findings there are, those beyond `limit` too."""
+        return len(self._found)
 
     @property
     def has_errors(self) -> bool:
@@ -156,12 +174,25 @@ class RouteError(Exception):
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` was probably meant to be.
+    """The known name that `name` was probably meant to be; none among very many, which would take long.
 
     >>> closest("sep_covn", ["sep_conv", "identity"])
     'sep_conv'
     """
-    return next(iter(get_close_matches(name, sorted(known), n=1, cutoff=0.6)), None)
+    names = list(known)
+    near = get_close_matches(name[:MOST_COMPARED], sorted(names), n=1, cutoff=0.6) if len(names) <= MOST_KNOWN else ()
+    return next(iter(near), None)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a message, the first of very many.
+
+    >>> listed(f"a{number}" for number in range(100))
+    'a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11 and 88 more'
+    """
+    known = list(names)
+    more = f" and {len(known) - MOST_LISTED} more" if len(known) > MOST_LISTED else ""
+    return ", ".join(known[:MOST_LISTED]) + more
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
@@ -202,6 +233,10 @@ def _counted(one: Diagnostic, times: int) -> Diagnostic:
 
 def _with_note(one: Diagnostic, note: str) -> Diagnostic:
     return replace(one, notes=(*one.notes, note))
+
+
+def _is_word(char: str) -> bool:
+    return char.isalnum() or char == "_"
 
 
 def _place(one: Diagnostic) -> tuple[bool, str, int, str]:

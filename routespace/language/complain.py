@@ -7,8 +7,19 @@ from collections.abc import Callable
 from routespace.diagnostics.diagnostic import Findings
 from routespace.diagnostics.source import Span
 from routespace.language.depth import MAX_DEPTH
-from routespace.language.tokens import BAD, BAD_NUMBER, CLOSER_TO_OPENER, END, MAX_DIGITS, MAX_NESTING, OPENERS, STOP
+from routespace.language.tokens import (
+    BAD,
+    BAD_NAME,
+    BAD_NUMBER,
+    CLOSER_TO_OPENER,
+    END,
+    MAX_DIGITS,
+    MAX_NESTING,
+    OPENERS,
+    STOP,
+)
 from routespace.language.trouble import COMPARATORS, Trouble, short
+from routespace.space.names.legal import MAX_NAME
 
 _VALUE_ENDS = frozenset({"NAME", "NUMBER", "STRING", "NOTHING", "RPAR", "RSQB", "RBRACE"})
 _VALUE_STARTS = frozenset({"NAME", "NUMBER", "STRING", "NOTHING", "COMBINE"})
@@ -44,6 +55,11 @@ def _bad_token(findings: Findings, trouble: Trouble) -> int | None:
     if kind == BAD_NUMBER:
         message = f"this number is too long or too large: at most {MAX_DIGITS} digits, and below 1.8e308"
         findings.add("RS108", message, trouble.span())
+        return index
+    if kind == BAD_NAME:
+        size = tokens.ends[index] - tokens.begins[index]
+        message = f"this name is too long: it has {size} characters, at most {MAX_NAME} are possible"
+        findings.add("RS114", message, trouble.span())
         return index
     if kind != BAD:
         return None
@@ -225,8 +241,8 @@ def misspelled(findings: Findings, span: Span, text: str, word: str) -> None:
     findings.add("RS101", f"unexpected `{text}`", span, "not a word of the language", help=f"did you mean `{word}`?")
 
 
-def too_long(findings: Findings, path: str, length: int, limit: int) -> None:
-    findings.add("RS107", f"this text has {length} characters; the limit is {limit}", Span(path, 0, 0))
+def too_long(findings: Findings, path: str, what: str, limit: int) -> None:
+    findings.add("RS107", f"this text {what}; the limit is {limit}", Span(path, 0, 0))
 
 
 def too_nested(findings: Findings, path: str, offset: int) -> None:

@@ -59,11 +59,11 @@ def explicit_file(file: File, hidden: Iterable[str] = ()) -> File:
     return replace(file, items=tuple(_item(item, frozenset(names)) for item in file.items))
 
 
-def hidden_names(file: File, path: Path, findings: Findings) -> frozenset[str]:
+def hidden_names(file: File, path: Path, findings: Findings, root: str | Path | None = None) -> frozenset[str]:
     """The ops that `file`, at `path`, imports or always knows. Raises `RouteError` where an import cannot be read;
     `findings` hold the text of `file`."""
     library = Library()
-    collect(file, path, library, findings, [path.resolve()])
+    collect(file, path, library, findings, root)
     findings.raise_errors()
     return frozenset({*library.ops, *prelude_ops()})
 

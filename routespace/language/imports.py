@@ -7,15 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from routespace.diagnostics import Findings, RouteError, Span, quoted, rename
-from routespace.files import read_file
+from routespace.diagnostics import Findings, Span, listed, quoted, rename
 from routespace.language.parser import parse
+from routespace.language.texts import reason_of, resolved, root_of, short_path, text_at
 from routespace.space.expr import File, GateDecl, ImportDecl, NetDecl, OpDecl, SpaceDecl, TopLevel, Union, Without
 from routespace.space.names.table import at_name
 
 MOST_OPEN = 100
 MOST_FILES = 1000
-LARGEST_FILE = 4 * 2**20
+MOST_PATHS = 10_000
+MOST_PATH = 1000
+MOST_TEXT = 4 * 2**20
+MOST_CARRIED = 1_000_000
+MOST_SUGGESTIONS = 60
+
+OUTSIDE = "it is outside of the folder that imports may read from"
 
 Beside: TypeAlias = OpDecl | GateDecl
 
@@ -39,39 +45,57 @@ class Library:
     is_partial: bool = False
 
 
-def read_text(path: Path, shown: str, span: Span | None, findings: Findings) -> str:
-    """Text of a file; RS151 where it cannot be read as UTF-8."""
-    try:
-        return read_file(path, LARGEST_FILE).decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        findings.add("RS151", f"cannot read {quoted(shown)}: {reason}", span)
-        raise RouteError(findings.diagnostics, findings.sources) from None
+def collect(file: File, path: Path, library: Library, findings: Findings, root: Path | str | None = None) -> None:
+    """Add what `file`, which stands at `path`, declares and imports to `library`. Imports read nothing outside of
+    `root`; without one, of that of the file."""
+    reading = _Reading(root_of(path) if root is None else resolved(Path(root)))
+    _Collector(findings, reading, [resolved(path)]).collect(file, path, library)
 
 
-def collect(file: File, path: Path, library: Library, findings: Findings, open_files: list[Path]) -> None:
-    """Add what `file` declares and imports to `library`. `open_files` are the files that led here, itself the last."""
-    _Collector(findings, open_files, {}).collect(file, path, library)
+@dataclass
+class _Reading:
+    """What was read for one space so far. `paths` are where the imports lead, by what they say; `known` the libraries
+    of the files that were looked at, None where one could not be read."""
+
+    root: Path
+    paths: dict[str, Path | str] = field(default_factory=dict)
+    known: dict[Path, Library | None] = field(default_factory=dict)
+    size: int = 0
+    carried: int = 0
+    is_full: bool = False
+
+    def follow(self, target: Path) -> Path | str:
+        """The file that `target` is, or why it cannot be read."""
+        found = self.paths.get(str(target))
+        if found is None:
+            found = self.paths[str(target)] = self._followed(target)
+        return found
+
+    def _followed(self, target: Path) -> Path | str:
+        try:
+            found = target.resolve()
+            if not found.is_relative_to(self.root):
+                return OUTSIDE
+            if found.suffix.lower() != ".route" and not found.is_dir():
+                return "imports read files whose names end in `.route`"
+            return found
+        except (OSError, ValueError, RuntimeError) as error:
+            return reason_of(error)
 
 
 class _Collector:
-    """Reads each file once. `ways` are the imports that opened the last of `open_files`."""
+    """Reads each file once. `open_files` led here, the one that is read the last; `ways` are the imports between."""
 
     def __init__(
-        self,
-        findings: Findings,
-        open_files: list[Path],
-        known: dict[Path, Library],
-        ways: tuple[Span | None, ...] = (),
+        self, findings: Findings, reading: _Reading, open_files: list[Path], ways: tuple[Span | None, ...] = ()
     ) -> None:
-        self.findings = findings
+        self.findings, self.reading = findings, reading
         self.open_files, self.ways = open_files, ways
-        self.known = known
         self.taken: dict[str, Span | None] = {}
 
     def collect(self, file: File, path: Path, library: Library) -> None:
         library.own = file.items
-        along: list[Library] = []
+        along: dict[int, Library] = {}
         for item in file.items:
             match item:
                 case ImportDecl():
@@ -80,7 +104,7 @@ class _Collector:
                         library.missing.update(item.names)
                     else:
                         self.take(item, inner, library)
-                        along.append(inner)
+                        along[id(inner)] = inner
                 case SpaceDecl() if self.declare(item.name, item.span):
                     library.spaces[item.name] = item
                     library.own_spaces.append(item.name)
@@ -90,7 +114,9 @@ class _Collector:
                     library.nets[item.name] = item
         home = dict(library.ops)
         library.homes.update((id(one), home) for one in file.items if isinstance(one, (SpaceDecl, OpDecl, GateDecl)))
-        for inner in along:
+        for inner in along.values():
+            if self.is_too_much(len(inner.homes) + len(inner.ops) + len(library.nets)):
+                break
             library.homes.update(inner.homes)
             library.missing |= inner.missing
             for name, op in inner.ops.items():
@@ -102,12 +128,14 @@ class _Collector:
 
     def nets(self, file: File, library: Library) -> None:
         for item in file.items:
-            if isinstance(item, NetDecl) and item.space not in {*library.spaces, *library.missing}:
-                place = at_name(self.findings, item.span, item.space)
-                message = f"net `{item.name}` is in an unknown space `{item.space}`"
-                there = f"the spaces here are {', '.join(library.spaces)}" if library.spaces else None
+            if not isinstance(item, NetDecl) or item.space in library.spaces or item.space in library.missing:
+                continue
+            help = None
+            if self.findings.count < MOST_SUGGESTIONS:
+                there = f"the spaces here are {listed(library.spaces)}" if library.spaces else None
                 help = rename(item.space, library.spaces) or there or "import the space, or write it here"
-                self.findings.add("RS201", message, place, help=help)
+            place = at_name(self.findings, item.span, item.space)
+            self.findings.add("RS201", f"net `{item.name}` is in an unknown space `{item.space}`", place, help=help)
 
     def declare(self, name: str, span: Span | None) -> bool:
         if name in self.taken:
@@ -120,12 +148,12 @@ class _Collector:
 
     def take(self, item: ImportDecl, inner: Library, library: Library) -> None:
         """The names that an import asks for."""
-        known = {**inner.spaces, **inner.ops, **inner.nets}
         for name in item.names:
-            found = known.get(name)
+            found = inner.spaces.get(name) or inner.ops.get(name) or inner.nets.get(name)
             if found is None:
                 if name not in inner.missing and not inner.is_partial:
-                    help = rename(name, known)
+                    known = (*inner.spaces, *inner.ops, *inner.nets)
+                    help = rename(name, known) if self.findings.count < MOST_SUGGESTIONS else None
                     place = at_name(self.findings, item.span, name)
                     self.findings.add("RS154", f"`{item.path}` declares no `{name}`", place, help=help)
                 library.missing.add(name)
@@ -153,38 +181,48 @@ class _Collector:
 
     def imported(self, item: ImportDecl, path: Path) -> Library | None:
         """The library of an imported file; None, with a finding, where there is none."""
+        reading = self.reading
+        if reading.is_full:
+            return None
         span = _at_path(self.findings, item)
+        if len(item.path) > MOST_PATH:
+            self.unread(item, span, f"its path has {len(item.path)} characters; at most {MOST_PATH} are possible")
+            return None
         if Path(item.path).is_absolute():
-            message = f"`{item.path}` is not a relative path"
+            message = f"`{short_path(item.path)}` is not a relative path"
             self.findings.add("RS152", message, span, help="paths are relative to the file that imports")
             return None
         target = path.parent / item.path
+        found = reading.follow(target)
+        if isinstance(found, Path) and found in self.open_files:
+            self.circle(item, span, found)
+        elif isinstance(found, Path) and found in reading.known:
+            known = reading.known[found]
+            if known is None:
+                self.unread(item, span, "it could not be read before")
+            return known
+        elif len(self.open_files) > MOST_OPEN or len(reading.known) >= MOST_FILES or len(reading.paths) > MOST_PATHS:
+            self.full(span)
+        elif isinstance(found, Path):
+            return self.read(item, span, target, found)
+        else:
+            self.unread(item, span, found)
+        return None
+
+    def read(self, item: ImportDecl, span: Span | None, target: Path, found: Path) -> Library | None:
+        reading = self.reading
+        reading.known[found] = None
         try:
-            resolved = target.resolve()
-        except (OSError, ValueError, RuntimeError) as error:
-            self.findings.add("RS151", f"cannot read `{item.path}`: {error}", span)
+            text = text_at(found)
+        except (OSError, ValueError) as error:
+            self.unread(item, span, reason_of(error))
             return None
-        if resolved in self.open_files:
-            circle = [*self.open_files[self.open_files.index(resolved) :], resolved]
-            note = " → ".join(one.name for one in circle)
-            between = self.ways[len(self.ways) - len(circle) + 2 :] if len(circle) > 2 else ()
-            others = [(way, "by way of this") for way in between]
-            message = f"`{item.path}` imports itself"
-            self.findings.add("RS153", message, span, others=others, notes=[f"the circle is {note}"])
+        reading.size += len(text)
+        if reading.size > MOST_TEXT:
+            self.full(span)
             return None
-        if resolved in self.known:
-            return self.known[resolved]
-        if len(self.open_files) > MOST_OPEN or len(self.known) >= MOST_FILES:
-            message = f"imports lead through more than {MOST_OPEN} files in a row, or {MOST_FILES} in all"
-            self.findings.add("RS157", message, span)
-            return None
-        inner = Library()
-        try:
-            text = read_text(target, str(target), span, self.findings)
-        except RouteError:
-            return None
-        self.known[resolved] = inner
-        reader = _Collector(self.findings, [*self.open_files, resolved], self.known, (*self.ways, span))
+        inner = reading.known[found] = Library()
+        reader = _Collector(self.findings, reading, [*self.open_files, found], (*self.ways, span))
         syntax = Findings()
         file = parse(text, str(target), syntax)
         self.findings.sources.update(syntax.sources)
@@ -192,6 +230,34 @@ class _Collector:
         inner.is_partial = syntax.has_errors
         reader.collect(file, target, inner)
         return inner
+
+    def unread(self, item: ImportDecl, span: Span | None, reason: str) -> None:
+        help = "name a folder that holds both: `root = …` from Python, `--root …` on the command line"
+        message = f"cannot read {quoted(short_path(item.path))}: {reason}"
+        self.findings.add("RS151", message, span, help=help if reason is OUTSIDE else None)
+
+    def circle(self, item: ImportDecl, span: Span | None, found: Path) -> None:
+        circle = [*self.open_files[self.open_files.index(found) :], found]
+        note = " → ".join(one.name for one in circle)
+        between = self.ways[len(self.ways) - len(circle) + 2 :] if len(circle) > 2 else ()
+        others = [(way, "by way of this") for way in between]
+        notes = [f"the circle is {note}"]
+        self.findings.add("RS153", f"`{item.path}` imports itself", span, others=others, notes=notes)
+
+    def full(self, span: Span | None) -> None:
+        """Report that no more is read."""
+        self.reading.is_full = len(self.open_files) <= MOST_OPEN
+        message = (
+            f"imports lead through more than {MOST_OPEN} files in a row, {MOST_FILES} in all, or {MOST_TEXT} characters"
+        )
+        self.findings.add("RS157", message, span)
+
+    def is_too_much(self, declarations: int) -> bool:
+        """Count declarations that an import brings along; whether they are too many."""
+        self.reading.carried += declarations
+        if self.reading.carried > MOST_CARRIED and not self.reading.is_full:
+            self.full(None)
+        return self.reading.is_full
 
 
 def made_of(net: NetDecl) -> Iterator[str]:

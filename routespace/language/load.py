@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from routespace.diagnostics import Findings, RouteError, Span, did_you_mean
-from routespace.language.imports import Library, collect, read_text
+from routespace.diagnostics import Findings, RouteError, Span, did_you_mean, listed
+from routespace.language.imports import Library, collect
 from routespace.language.names import check_names
 from routespace.language.parser import parse
 from routespace.language.prelude import prelude_ops, prelude_source
+from routespace.language.texts import read_text
 from routespace.space.expr import Clause, Expr, Items, Name, Number, OpDecl, SpaceDecl
 from routespace.space.model import Binding, ParameterValue, Space, to_expr
 from routespace.space.names import problem_of
@@ -17,20 +18,29 @@ from routespace.space.names.table import at_name
 from routespace.space.policies import POLICIES
 from routespace.space.registry import OPS
 
-RESERVED = ("text", "path", "space", "findings")
+RESERVED = ("text", "path", "space", "root", "findings")
 """What `loads` itself is given by name, and so no parameter can be."""
 
 
 def load(
-    path: str | Path, *, space: str | None = None, findings: Findings | None = None, **given: ParameterValue
+    path: str | Path,
+    *,
+    space: str | None = None,
+    root: str | Path | None = None,
+    findings: Findings | None = None,
+    **given: ParameterValue,
 ) -> Space:
     """The space in the `.route` file at `path` with its names looked up, and nothing computed or built yet.
 
     Arguments and errors are those of `routespace.load`, which goes on from here.
     """
     found = findings if findings is not None else Findings()
-    text = read_text(Path(path), str(path), None, found)
-    return _space(text, str(path), Path(path), space, given, found, findings is None)
+    try:
+        text = read_text(Path(path), str(path))
+    except RouteError as error:
+        found.extend(error.diagnostics)
+        raise RouteError(found.diagnostics, found.sources) from None
+    return _space(text, str(path), Path(path), space, root, given, found, findings is None)
 
 
 def loads(
@@ -38,12 +48,13 @@ def loads(
     *,
     path: str = "<text>",
     space: str | None = None,
+    root: str | Path | None = None,
     findings: Findings | None = None,
     **given: ParameterValue,
 ) -> Space:
     """The space in `text`; imports are relative to the working directory. Otherwise as `load`."""
     found = findings if findings is not None else Findings()
-    return _space(text, path, Path(path), space, given, found, findings is None)
+    return _space(text, path, Path(path), space, root, given, found, findings is None)
 
 
 def _space(
@@ -51,11 +62,12 @@ def _space(
     shown: str,
     path: Path,
     wanted: str | None,
+    root: str | Path | None,
     given: Mapping[str, ParameterValue],
     findings: Findings,
     strict: bool,
 ) -> Space:
-    library = read_library(text, shown, path, findings)
+    library = read_library(text, shown, path, findings, root)
     if findings.has_errors and not library.spaces:
         findings.raise_errors()
     chosen = _choose(library, wanted, shown, findings)
@@ -65,10 +77,11 @@ def _space(
     return space
 
 
-def read_library(text: str, shown: str, path: Path, findings: Findings) -> Library:
-    """Everything that `text` declares or imports; `path` is where its imports start from, `shown` its name."""
+def read_library(text: str, shown: str, path: Path, findings: Findings, root: str | Path | None = None) -> Library:
+    """Everything that `text` declares or imports; `path` is where its imports start from, `shown` its name, and `root`
+    the folder that they may not leave."""
     library = Library()
-    collect(parse(text, shown, findings), path, library, findings, [path.resolve()])
+    collect(parse(text, shown, findings), path, library, findings, root)
     return library
 
 
@@ -98,7 +111,7 @@ def _choose(library: Library, wanted: str | None, shown: str, findings: Findings
     elif not library.spaces:
         findings.add("RS156", f"`{shown}` declares no space", Span(shown, 0, 0), help="write `space NAME { … }`")
     else:
-        findings.add("RS155", f"`{shown}` has several spaces: {', '.join(names)}", *here, others=others, help=_CHOOSE)
+        findings.add("RS155", f"`{shown}` has several spaces: {listed(names)}", *here, others=others, help=_CHOOSE)
     raise RouteError(findings.diagnostics, findings.sources)
 
 
@@ -140,7 +153,7 @@ class _Binder:
         head = at_name(self.findings, self.declared.span, self.declared.name)
         if name not in self.params and name not in POLICIES:
             near = did_you_mean(name, [*self.params, *POLICIES])
-            help = near or f"its parameters are {', '.join(self.params) or 'none'}"
+            help = near or f"its parameters are {listed(self.params) or 'none'}"
             message = f"space `{self.declared.name}` has no parameter `{name}`"
             self.findings.add("RS210", message, head, f"`{name}` is given from outside", help=help, key=name)
         elif problem is not None:
@@ -199,4 +212,4 @@ def _shown(value: object) -> str:
     return f"`{text}`" if len(text) <= 60 else f"`{text[:56]} …`"
 
 
-__all__ = ["Library", "bind", "collect", "load", "loads", "read_text"]
+__all__ = ["Library", "bind", "collect", "load", "loads"]

@@ -14,6 +14,7 @@ from routespace.language.tokens import Tokens
 from routespace.space.expr import File
 
 MAX_LENGTH = 4 * 2**20
+MAX_PIECES = 400_000
 
 
 def parse(text: str, path: str = "<text>", findings: Findings | None = None) -> File:
@@ -28,11 +29,14 @@ def parse(text: str, path: str = "<text>", findings: Findings | None = None) -> 
     found = Findings() if findings is None else findings
     found.sources[path] = Source(path, text)
     file = File(path, ())
+    lexer = table.load().lexer
     if len(text) > MAX_LENGTH:
-        complain.too_long(found, path, len(text), MAX_LENGTH)
+        complain.too_long(found, path, f"has {len(text)} characters", MAX_LENGTH)
+    elif lexer.has_more_than(MAX_PIECES, text):
+        complain.too_long(found, path, "has more words, signs and blanks than can be read", MAX_PIECES)
     else:
         with collector_paused():
-            tokens = table.load().lexer.lex(text, path)
+            tokens = lexer.lex(text, path)
             if tokens.too_deep is not None:
                 complain.too_nested(found, path, tokens.too_deep)
             else:

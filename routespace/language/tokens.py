@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate, compress
+from itertools import accumulate, compress, islice
 from math import isinf
 
 from routespace.diagnostics.source import LINE_END, Span
 from routespace.space.expr import Comment
+from routespace.space.names.legal import MAX_NAME
 
 END = "$END"
 BAD = "BAD"
 BAD_NUMBER = "BAD_NUMBER"
+BAD_NAME = "BAD_NAME"
 MAX_NESTING = 64
 MAX_DIGITS = 1000
 
@@ -74,6 +76,8 @@ class _Kinds(dict[str, str]):
         kind = next((name for name, pattern in self.patterns if pattern.fullmatch(text)), BAD)
         if kind == "NUMBER" and (len(text) > MAX_DIGITS or (not text.isdecimal() and isinf(float(text)))):
             kind = BAD_NUMBER
+        elif kind == "NAME" and len(text) > MAX_NAME:
+            kind = BAD_NAME
         self[text] = kind
         return kind
 
@@ -87,7 +91,13 @@ class Lexer:
         self.ignored = frozenset(ignored)
         signs = sorted((word for word in words if not word.isidentifier()), key=len, reverse=True)
         alternatives = [*(pattern for _, pattern in patterns), *map(re.escape, signs), r"[\s\S]"]
-        self._split: Callable[[str], list[str]] = re.compile("|".join(alternatives)).findall
+        piece = re.compile("|".join(alternatives))
+        self._split: Callable[[str], list[str]] = piece.findall
+        self._pieces: Callable[[str], Iterator[object]] = piece.finditer
+
+    def has_more_than(self, most: int, text: str) -> bool:
+        """Whether `text` has more than `most` pieces, blanks included; reads no further than that."""
+        return len(text) > most and next(islice(self._pieces(text), most, None), None) is not None
 
     def lex(self, text: str, path: str) -> Tokens:
         """All tokens of `text`, after the rules of layout. Never fails; time is linear in the text."""

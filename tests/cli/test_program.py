@@ -203,6 +203,27 @@ def test_standard_input_that_is_no_text_is_refused() -> None:
     assert ended.returncode == 1 and b"RS151" in ended.stderr and b"Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("command", [["check"], ["format"], ["count"], ["show", "--stage", "syntax"]])
+def test_no_more_of_standard_input_is_read_than_a_text_may_have(command: list[str]) -> None:
+    with subprocess.Popen(["yes", "op a = relu"], stdout=subprocess.PIPE) as endless:
+        ended = subprocess.run([*PROGRAM, *command, "-"], stdin=endless.stdout, capture_output=True, timeout=60)
+        endless.kill()
+    assert ended.returncode == 1 and b"<stdin>`: it has more than the 4194304 bytes that are read" in ended.stderr
+
+
+def test_a_root_is_named_for_imports(run: Run, files: Path) -> None:
+    (files / "below").mkdir()
+    (files / "library.route").write_text("op norm = batchnorm\n")
+    text = 'from "../library.route" import norm\n\nspace s {\n  input image: 3\n  output y = image | norm\n}\n'
+    (files / "below" / "main.route").write_text(text)
+    for verb in (["check"], ["show"], ["count"], ["format", "--explicit", "--stdout"]):
+        ended = run(*verb, "below/main.route")
+        assert ended.code == 1 and "outside of the folder" in ended.err and "--root" in ended.err
+        assert run("--root", ".", *verb, "below/main.route").code == 0
+    assert run("check", "below/main.route").code == 1
+    assert run("--root", "nowhere", "check", "below/main.route").code == 2
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")
 def test_an_interrupted_process_leaves_no_traceback() -> None:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

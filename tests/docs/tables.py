@@ -12,7 +12,7 @@ from pathlib import Path
 from routespace.diagnostics.catalogue import CATALOGUE
 from routespace.graph import build, draft, expand, places
 from routespace.graph import ops as graph_ops
-from routespace.language import imports, parser, tokens
+from routespace.language import imports, parser, texts, tokens
 from routespace.language.prelude import prelude
 from routespace.space import arithmetic, definitions, numbers, scope
 from routespace.space.conventions import CONVENTIONS, Convention
@@ -62,6 +62,8 @@ MERGE_TO_WORDS = {
 SUPPORT_TO_WORDS = {"any": "any set", "one": "exactly one", "all": "always all"}
 LIMITS = (
     ("characters of a text", parser.MAX_LENGTH, "RS107"),
+    ("words, numbers, signs, ends of lines and blanks of a text", parser.MAX_PIECES, "RS107"),
+    ("characters of a name", legal.MAX_NAME, "RS114"),
     ("brackets open at once", tokens.MAX_NESTING, "RS105"),
     ("operations deep in an expression (`+` and `|` count once, however many parts)", legal.MAX_DEPTH, "RS106"),
     ("digits of a number", tokens.MAX_DIGITS, "RS108"),
@@ -83,6 +85,10 @@ LIMITS = (
     ("stride of a stream, or its inverse", graph_ops.LARGEST_STRIDE, "RS808"),
     ("imports in a row", imports.MOST_OPEN, "RS157"),
     ("files read for one space", imports.MOST_FILES, "RS157"),
+    ("different paths of imports", imports.MOST_PATHS, "RS157"),
+    ("characters of all imported texts", imports.MOST_TEXT, "RS157"),
+    ("characters of the path of an import", imports.MOST_PATH, "RS151"),
+    ("bytes of a file", texts.LARGEST_FILE, "RS151"),
 )
 
 

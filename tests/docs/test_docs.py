@@ -83,7 +83,7 @@ def read(text: str, path: str) -> Findings:
     file = parse(text, path, Findings())
     names = [item.name for item in file.items if isinstance(item, SpaceDecl)]
     if not names:
-        collect(parse(text, path, found), Path(path), Library(), found, [Path(path)])
+        collect(parse(text, path, found), Path(path), Library(), found)
     for name in names:
         inner = Findings()
         try:

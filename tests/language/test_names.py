@@ -195,7 +195,7 @@ def checking(text: str) -> Callable[[], float]:
     """Seconds that checking the names of `text` takes."""
     loaded = loads(text)
     library = Library()
-    collect(parse(text), Path("s.route"), library, Findings(), [])
+    collect(parse(text), Path("s.route"), library, Findings())
 
     def measure() -> float:
         start = process_time()

@@ -49,7 +49,8 @@ ENTRIES = (
     Entry(
         "RS107",
         "text that is too long",
-        "A text has at most 4 194 304 characters. Spaces grow through axes and parameters, not through text.",
+        "A text has at most 4 194 304 characters, and at most 400 000 words, numbers, signs, ends of lines and blanks\n"
+        "between them. Spaces grow through axes and parameters, not through text.",
         "# " + "long " * 3 + "…\n",
     ),
     Entry(
@@ -91,5 +92,11 @@ ENTRIES = (
         "More than 40 syntax errors were found. The text is probably not a `.route` file; what stands behind the last\n"
         "error was not looked at.",
         "space s {\n" + "  let = 1\n" * 42 + "}\n",
+    ),
+    Entry(
+        "RS114",
+        "name that is too long",
+        "A name has at most 200 characters.",
+        "op " + "long_" * 50 + " = relu\n",
     ),
 )

@@ -17,8 +17,11 @@ ENTRIES = (
     Entry(
         "RS151",
         "file that cannot be read",
-        "The file is missing, is no plain file, is not UTF-8, or is larger than 4 MiB. The path of an import is\n"
-        "relative to the file that imports.",
+        "The file is missing, is no plain file, is not UTF-8, or is larger than 4 MiB; no more is read of standard\n"
+        "input either. The path of an import is relative to the file that imports, has at most 1000 characters, and\n"
+        "leads to a file whose name ends in `.route`, in the folder of the file that was loaded first or below it.\n"
+        "Another root is named by `root = ...` from Python, by `--root` on the command line, or by a file\n"
+        "`.route-root` in it.",
         'from "not_there.route" import norm\n',
     ),
     Entry(
@@ -58,7 +61,8 @@ ENTRIES = (
     Entry(
         "RS157",
         "too many imports",
-        "Imports may lead through 100 files in a row and through 1000 in all.",
+        "Imports may lead through 100 files in a row and through 1000 in all, those that could not be read included,\n"
+        "which have 4 194 304 characters together, and say 10 000 different paths.",
         'from "file_101.route" import norm\n',
     ),
 )

@@ -9,13 +9,14 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from routespace.diagnostics import Findings, Span
+from routespace.diagnostics import Findings, Span, listed
 from routespace.space.expr import Arg, Attribute, Branch, Choice, ClosedRule, Expr, Name, Number
 from routespace.space.model import Space
 
 MAX_DEPTH = 100
 MAX_VALUES = 2_000_000
 MAX_DIGITS = 1000
+MAX_NAME = 200
 _TOO_LARGE = 10**MAX_DIGITS
 
 _WORDS = """space net input output axis let op gate node share across except per at with where send by closed below walk
@@ -63,7 +64,7 @@ def _parameters(space: Space) -> None:
     declared = [one.name for one in space.declaration.params]
     bound = [one.name for one in space.parameters]
     if declared != bound:
-        shown = [", ".join(names) or "none" for names in (declared, bound)]
+        shown = [listed(names) or "none" for names in (declared, bound)]
         raise IllegalError(f"its parameters are {shown[0]}, bound are {shown[1]}")
 
 
@@ -119,6 +120,8 @@ def _named(part: Any, owner: Any) -> None:
         is_meant = text == "nothing" if isinstance(owner, Name) else text == "send" and isinstance(owner, Choice)
         if not _NAME.fullmatch(text) or (text in KEYWORDS and not is_meant and not isinstance(owner, Arg)):
             raise IllegalError(f"`{text[:40]}` is not a name", _span(owner))
+        if len(text) > MAX_NAME:
+            raise IllegalError(f"`{text[:40]}…` has more than {MAX_NAME} characters", _span(owner))
 
 
 def _number(part: Any, owner: Any) -> None:

@@ -19,7 +19,6 @@ NUMBERS = ("a parameter", "an axis", "an index of an axis", "an attribute", "a `
 STREAMS = ("a stream", "an input")
 MOST_SUGGESTIONS = 60
 MOST_PLACES = 4
-MOST_KNOWN = 2000
 
 
 @dataclass
@@ -158,8 +157,7 @@ class Lookup:
             return
         near: str | None = None
         if self.is_suggesting:
-            names = [*self.table.of_kind(*kinds), *more] if kinds else list(more)
-            near = closest(name, names) if len(names) <= MOST_KNOWN else None
+            near = closest(name, [*self.table.of_kind(*kinds), *more] if kinds else list(more))
         self.unknowns[code, message] = _Unknown(name, place, near, help, tuple(others))
 
     def report(self) -> None:
