@@ -35,10 +35,10 @@ def read_file(path: Path, most: int) -> bytes:
     return content
 
 
-def check_file(path: Path, most: int) -> None:
-    """Raise `OSError` with the name `path` unless there is a file of at most `most` bytes."""
+def check_file(path: Path, most: int) -> int:
+    """The size of the file at `path`. Raises `OSError` with that name unless there is one of at most `most` bytes."""
     with _named(path):
-        _fitting(os.stat(path), most)
+        return _fitting(os.stat(path), most)
 
 
 def _fitting(found: os.stat_result, most: int) -> int:

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
 import torch
 from rich.progress import Progress
 from torch import Tensor, nn
@@ -28,6 +26,7 @@ from routespace.diagnostics import did_you_mean, escaped, escaped_lines, quoted
 from routespace.draw.space import grid_of
 from routespace.files import write_atomically
 from routespace.graph.ir import RouteGraph
+from routespace.integrations.weights_file import NotWeightsError, weights_at
 from routespace.runtime.result import Outcome
 from routespace.runtime.weights import load_strictly
 from routespace.space.conventions import CONVENTIONS
@@ -73,10 +72,10 @@ def _load(module: nn.Module, weights: Path) -> None:
     if weights.is_dir():
         raise Trouble(f"{quoted(weights)} is a folder, no safetensors file", "an artifact is run without `--weights`")
     try:
-        load_strictly(module, safetensors.torch.load_file(weights))
+        load_strictly(module, weights_at(weights, module))
     except OSError as error:
         raise Trouble(f"{quoted(weights)} cannot be read: {error.strerror or error}") from None
-    except safetensors.SafetensorError as error:
+    except NotWeightsError as error:
         raise Trouble(f"{quoted(weights)} is not a safetensors file: {error}") from None
     except rs.WeightsError as error:
         raise Trouble(f"{quoted(weights)}: {error}") from None
