@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from routespace.cli.ending import USAGE, Trouble, command
+from routespace.cli.ending import PROBLEMS, USAGE, Trouble, command
 from routespace.cli.options import OneSpace, Set, finite, read_settings
 from routespace.cli.spaces import STDIN
 from routespace.cli.streams import print_text
@@ -53,7 +53,8 @@ def extract(
     """Write the net of the routes that are open in most images.
 
     The images are run through a space, and the routes open for at least P percent of them become a net, in a file that
-    imports the space. Routes that lie on no path of such routes are left out and named.
+    imports the space. Routes that lie on no path of such routes are left out and named. An image that cannot be used is
+    told and left out, and the exit code is 1.
 
     \b
     Examples:
@@ -82,12 +83,12 @@ def extract(
         check_weights(weights, seed)
     given = read_settings(settings)
     if is_profile and not is_artifact:
-        graph, found = build_graph(read_space(subject, given, space)), _read(images)
+        graph, found, whole = build_graph(read_space(subject, given, space)), _read(images), True
     else:
         model = load_model(subject, given, space, None, None, weights, seed)
         if model.net is not None:
             raise Trouble(f"{quoted(subject)} holds net `{model.net}`: nothing in it is decided")
-        graph, found = model.graph, _read(images) if is_profile else _recorded(model, images)
+        graph, (found, whole) = model.graph, (_read(images), True) if is_profile else _recorded(model, images)
     if profile is not None:
         write_atomically(profile, found.to_json())
     net = extract_net(Nets(graph), found, Fraction(str(at_least)) / 100)
@@ -104,6 +105,8 @@ def extract(
         write_atomically(out, text)
     for route in net.trimmed:
         print(f"left out, on no path of such routes: {route}", file=sys.stderr)
+    if not whole:
+        raise typer.Exit(PROBLEMS)
 
 
 def _read(path: Path) -> Profile:
@@ -113,29 +116,24 @@ def _read(path: Path) -> Profile:
     return Profile.from_json(read_source(path))
 
 
-def _recorded(model: Model, path: Path) -> Profile:
-    """What the model does with the images at `path`, one at a time."""
+def _recorded(model: Model, path: Path) -> tuple[Profile, bool]:
+    """What the model does with the images at `path`, one at a time, and whether all could be used."""
     import torch
-    from rich.progress import Progress
 
-    from routespace import InputError
-    from routespace.cli.images import check_channels, find_images, read_image
+    from routespace.cli.images import check_channels, each_image, find_images, read_image
     from routespace.cli.spaces import channels_of
-    from routespace.cli.tables import console
     from routespace.graph.profile import Profile
     from routespace.recording import record
 
     channels, found = channels_of(model.graph), Profile(0, {})
     check_channels(channels)
-    paths = find_images(path)
-    screen = console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        for one in progress.track(paths, description="images"):
-            try:
-                found += record(model.module, [torch.from_numpy(read_image(one, channels))[None]])
-            except (InputError, ValueError) as error:
-                raise Trouble(f"{quoted(one)}: {error}") from None
-    return found
+
+    def use(path: Path) -> None:
+        nonlocal found
+        found += record(model.module, [torch.from_numpy(read_image(path, channels))[None]])
+
+    whole = each_image(find_images(path), use)
+    return found, whole
 
 
 def _shown(value: object) -> str:

@@ -1,34 +1,31 @@
-"""Image files as tensors."""
+"""Images for commands: found, read and gone through, one at a time."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from numpy import float32
 from numpy.typing import NDArray
+from rich.progress import Progress
 
-from routespace.cli.ending import Trouble
-from routespace.integrations.fault import missing_extra
-
-try:
-    from PIL import Image, ImageOps
-except ImportError as cause:
-    raise missing_extra("draw", cause) from cause
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
-MODES = {1: "L", 3: "RGB"}
+from routespace.cli.ending import USAGE, Trouble
+from routespace.cli.tables import console
+from routespace.diagnostics import escaped_lines, quoted
+from routespace.integrations import images
+from routespace.integrations.images import MODES, SUFFIXES, ImageError, images_in
 
 
 def find_images(path: Path) -> list[Path]:
-    """The image file at `path`, or those in the folder there, by name. Raises `Trouble` where there is none."""
+    """What is at `path`, or the images in the folder there, by name. Raises `Trouble` where there is none."""
     if path.is_dir():
-        found = sorted(one for one in path.iterdir() if one.suffix.lower() in SUFFIXES and one.is_file())
+        found = images_in(path)
         if not found:
-            raise Trouble(f"`{path}` holds no images", f"their names end in {', '.join(SUFFIXES)}")
+            raise Trouble(f"{quoted(path)} holds no images", f"their names end in {', '.join(SUFFIXES)}")
         return found
-    if not path.exists():
-        raise Trouble(f"`{path}` does not exist")
+    if not os.path.lexists(path):
+        raise Trouble(f"{quoted(path)} does not exist")
     return [path]
 
 
@@ -38,32 +35,45 @@ def check_channels(channels: int) -> None:
         raise Trouble(f"the space reads {channels} channels; image files have 3, or 1 for grey")
 
 
-def read_image(path: Path, channels: int) -> NDArray[np.float32]:
-    """The image (channels, H, W) in [0, 1], upright; 3 channels are red, green, blue, and 1 is grey.
-
-    What is transparent lies on white. Raises `Trouble` where the file is not an image that can be read, or is one of
-    floating-point values, of which nothing says what is white.
-    """
+def read_image(path: Path, channels: int) -> NDArray[float32]:
+    """The image (channels, H, W) in [0, 1], as `routespace.integrations.images` reads it. Raises `Trouble`."""
     try:
-        with Image.open(path) as image:
-            upright: Any = ImageOps.exif_transpose(image)
-            if upright.mode == "F":
-                raise Trouble(
-                    f"`{path}` holds floating-point values, and no range of them", "save it with 8 or 16 bits"
-                )
-            if upright.mode.startswith("I"):  # of 16 bits, which PIL would cut off at 255
-                grey = np.asarray(upright, dtype=np.float32) / 65535.0
-                pixels = grey if channels == 1 else np.repeat(grey[..., None], channels, -1)
-            else:
-                pixels = np.asarray(_on_white(upright).convert(MODES[channels]), dtype=np.float32) / 255.0
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise Trouble(f"`{path}` cannot be read as an image: {reason}") from None
-    return np.ascontiguousarray(pixels[None] if channels == 1 else np.moveaxis(pixels, -1, 0))
+        return images.read_image(path, channels)
+    except ImageError as error:
+        raise Trouble(error.message, error.help) from None
 
 
-def _on_white(image: Any) -> Any:
-    if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and "transparency" not in image.info:
-        return image
-    over = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+def each_image(paths: Sequence[Path], use: Callable[[Path], None]) -> bool:
+    """Call `use` with every path, and show how far it is; whether that went well with all.
+
+    An image for which it raises `Trouble`, or the `ValueError` of a module that it does not fit, is told and left out.
+    Raises `Trouble` where that is the only one or happens to all, or what is wrong is the command.
+    """
+    screen, failed = console(stderr=True), 0
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal or len(paths) < 2) as progress:
+        for path in progress.track(paths, description="images"):
+            try:
+                _use(path, use)
+            except Trouble as trouble:
+                if trouble.code == USAGE or len(paths) == 1:
+                    raise
+                failed += 1
+                help = f"\n  help: {trouble.help}" if trouble.help else ""
+                screen.print(f"error: {escaped_lines(trouble.message)}{help}", markup=False, soft_wrap=True)
+    if failed == len(paths):
+        raise Trouble(f"none of these {failed} images can be used")
+    return not failed
+
+
+def warn(message: str) -> None:
+    """A line about images on standard error."""
+    console(stderr=True).print(f"warning: {escaped_lines(message)}", markup=False, soft_wrap=True)
+
+
+def _use(path: Path, use: Callable[[Path], None]) -> None:
+    try:
+        use(path)
+    except ImageError as error:
+        raise Trouble(error.message, error.help) from None
+    except ValueError as error:
+        raise Trouble(f"{quoted(path)}: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,17 +21,17 @@ def plan_outputs(images: Sequence[Path], folder: Path, read: Iterable[Path]) -> 
     Raises `Trouble` where outputs would lie among the images, or would replace one of them or of the files and folders
     that are `read` otherwise.
     """
-    home = folder.resolve()
-    if any(home in (one.parent.resolve(), one.resolve().parent) for one in images):
+    home = _real(folder)
+    if any(home in (_real(one.parent), _real(one).parent) for one in images):
         raise Trouble(f"{quoted(folder)} is the folder of the images: pictures would lie among them", _CURE, code=USAGE)
     stems = dict(zip(images, (folder / name for name in names_of(images)), strict=True))
-    kept = {one.resolve(): one for one in (*images, *read)}
+    kept = {_real(one): one for one in (*images, *read)}
     if home in kept:
         raise Trouble(f"{quoted(folder)} is read by this run: pictures would lie in it", _CURE, code=USAGE)
     for image, stem in stems.items():
         for ending in ENDINGS:
             output = with_ending(stem, ending)
-            replaced = kept.get(output.resolve())
+            replaced = kept.get(_real(output))
             if replaced is not None:
                 raise Trouble(
                     f"{quoted(output)}, an output of {quoted(image)}, would replace {quoted(replaced)}",
@@ -38,6 +39,11 @@ def plan_outputs(images: Sequence[Path], folder: Path, read: Iterable[Path]) -> 
                     code=USAGE,
                 )
     return stems
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads, which `Path.resolve` does not say of links in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def with_ending(stem: Path, ending: str) -> Path:

@@ -38,7 +38,8 @@ def run(
     What it predicts, the route each image takes, and what that costs. Images keep their size; their values go from 0
     to 1, and what is transparent lies on white. With `--out`, each gets a picture (.png), its route as a drawing (.svg)
     and as numbers (.json, for `routespace draw --weights`): {node: {route: weight}}, null where a gate was not reached,
-    and "NaN" where it gave that, which counts as open.
+    and "NaN" where it gave that, which counts as open. An image that cannot be used is told and left out, and the exit
+    code is 1.
 
     \b
     Examples:

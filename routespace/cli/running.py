@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import time
@@ -10,19 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.progress import Progress
 from torch import Tensor, nn
 
 import routespace as rs
 from routespace.cli.ending import USAGE, Trouble
-from routespace.cli.images import check_channels, read_image
+from routespace.cli.images import check_channels, each_image, read_image, warn
 from routespace.cli.outputs import NUMBERS, with_ending
 from routespace.cli.pictures import Pixels, draw_maps, draw_route
 from routespace.cli.routes import Route, drawn, route_held, route_taken, written
 from routespace.cli.spaces import build_graph, channels_of, read_space
 from routespace.cli.subject import form_of
-from routespace.cli.tables import console, print_table
-from routespace.diagnostics import did_you_mean, escaped, escaped_lines, quoted
+from routespace.cli.tables import print_table
+from routespace.diagnostics import did_you_mean, escaped, quoted
 from routespace.draw.space import grid_of
 from routespace.files import write_atomically
 from routespace.graph.ir import RouteGraph
@@ -106,16 +106,13 @@ class Runner:
     stems: Mapping[Path, Path]
 
     def run(self, path: Path) -> Report:
-        """Raises `Trouble` for an image that cannot be read or does not fit."""
+        """Raises `Trouble` for an image that cannot be read, and `ValueError` for one that does not fit."""
         graph = self.model.graph
         pixels = read_image(path, channels_of(graph))
-        try:
-            with torch.inference_mode():
-                started = time.perf_counter()
-                outcome: Outcome = self.model.module(torch.from_numpy(pixels)[None])
-                seconds = time.perf_counter() - started
-        except (rs.InputError, ValueError) as error:
-            raise Trouble(f"{quoted(path)}: {error}") from None
+        with torch.inference_mode():
+            started = time.perf_counter()
+            outcome: Outcome = self.model.module(torch.from_numpy(pixels)[None])
+            seconds = time.perf_counter() - started
         cost = outcome.routing.cost
         route = route_taken(outcome) if self.model.net is None else route_held(graph, self.model.net)
         if path in self.stems:
@@ -140,35 +137,34 @@ class Runner:
         return outcome.output[name]  # type: ignore[no-any-return]
 
     def draw(self, stem: Path, pixels: Pixels, outcome: Outcome, route: Route, title: str) -> None:
-        draw_route(stem, pixels, self.logits(outcome), grid_of(self.model.graph, drawn(route), title))
-        write_atomically(with_ending(stem, NUMBERS), json.dumps(written(route), indent=1))
-        draw_maps(stem, pixels, outcome, title)
+        try:
+            draw_route(stem, pixels, self.logits(outcome), grid_of(self.model.graph, drawn(route), title))
+            write_atomically(with_ending(stem, NUMBERS), json.dumps(written(route), indent=1))
+            draw_maps(stem, pixels, outcome, title)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise Trouble(f"{quoted(stem)} is too long a name for its outputs") from None
 
 
 def run_all(runner: Runner, images: Sequence[Path]) -> bool:
     """Run every image and print a table of them; whether all could be run.
 
-    An image that fails is reported and left out, and gates that gave NaN are named. The first is run twice and timed
-    the second time.
+    Gates that gave NaN are named. The first image is run twice and timed the second time.
     """
     check_channels(channels_of(runner.model.graph))
     reports: list[Report] = []
-    screen = console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal or len(images) < 2) as progress:
-        for one in progress.track(images, description="images"):
-            try:
-                for _ in range(1 if reports else 2):
-                    report = runner.run(one)
-                reports.append(report)
-                if report.failed:
-                    screen.print(f"warning: {quoted(one)}: {_failed(report.failed)}", markup=False, soft_wrap=True)
-            except Trouble as trouble:
-                if trouble.code == USAGE or len(images) == 1:
-                    raise
-                screen.print(f"error: {escaped_lines(trouble.message)}", markup=False, soft_wrap=True)
-    if reports:
-        _print(reports, runner)
-    return len(reports) == len(images)
+
+    def use(path: Path) -> None:
+        for _ in range(1 if reports else 2):
+            report = runner.run(path)
+        reports.append(report)
+        if report.failed:
+            warn(f"{quoted(path)}: {_failed(report.failed)}")
+
+    whole = each_image(images, use)
+    _print(reports, runner)
+    return whole
 
 
 def _failed(gates: Sequence[str]) -> str:

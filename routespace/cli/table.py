@@ -11,7 +11,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from routespace.cli.cost import known_convention
-from routespace.cli.ending import USAGE, Trouble, command
+from routespace.cli.ending import PROBLEMS, USAGE, Trouble, command
 from routespace.cli.options import OneSpace, Set, read_settings, read_size
 from routespace.cli.spaces import build_graph, channels_of, read_space
 
@@ -41,7 +41,10 @@ def table(
         Path | None, typer.Option("--images", metavar="FOLDER", help="Run what the folders hold on these images.")
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option("--labels", metavar="FOLDER", help="Their labels: a grey .png each, 255 is no class.")
+        Path | None,
+        typer.Option(
+            "--labels", metavar="FOLDER", help="Their labels: a grey .png each; 255 is no class, so a mask is 0 and 1."
+        ),
     ] = None,
     size: Annotated[str, typer.Option("--input", metavar="SIZE", help="Size of an image.")] = "1024x2048",
     convention: Annotated[
@@ -54,7 +57,8 @@ def table(
     """Lay the nets of some files side by side: parameters, work and, where weights and data are given, quality.
 
     Of a folder that `train` wrote, the net in it is shown, or the whole space. With `--images` and `--labels` these are
-    run, for mean IoU; the work of a whole space is then the mean hard cost of the images, else that of all it has.
+    run, for mean IoU; the work of a whole space is then the mean hard cost of the images, else that of all it has. An
+    image that cannot be used is told and left out, and the exit code is 1.
 
     \b
     Examples:
@@ -72,11 +76,13 @@ def table(
         raise Trouble("only folders that `train` wrote have weights to be run with", code=USAGE)
     lines: list[Line] = []
     units: set[str] = set()
+    whole = True
     for file in files:
         if file.is_dir():
-            line, unit = _saved(file, size, convention, images, labels)
+            line, unit, used = _saved(file, size, convention, images, labels)
             lines.append(line)
             units.add(unit)
+            whole = whole and used
             continue
         graph = build_graph(read_space(file, read_settings(settings), space))
         channels = channels_of(graph)
@@ -89,12 +95,14 @@ def table(
     if len(units) > 1:
         raise Trouble("these spaces count in different units", "choose one way with `--convention`", code=USAGE)
     print(STYLES[style](lines, units.pop() if units else "MAC"))
+    if not whole:
+        raise typer.Exit(PROBLEMS)
 
 
 def _saved(
     folder: Path, size: str, convention: str | None, images: Path | None, labels: Path | None
-) -> tuple[Line, str]:
-    """The line of what `train` wrote to `folder`, and the unit of its work."""
+) -> tuple[Line, str, bool]:
+    """The line of what `train` wrote to `folder`, the unit of its work, and whether all images could be used."""
     from routespace.cli.labelled import judge
     from routespace.cli.pricing import price_net, price_space
     from routespace.integrations.artifact import load_artifact
@@ -106,10 +114,11 @@ def _saved(
     net = artifact.net
     found = price_net(graph, net, channels, sides, chosen) if net else price_space(graph, channels, sides, chosen)
     line = Line(net or graph.name, found.parameters.total, int(found.maximum))
-    if images is not None and labels is not None:
-        quality = judge(folder, images, labels, chosen)
-        line = replace(line, miou=quality.miou, work=line.work if net else int(quality.work))
-    return line, found.convention.unit
+    if images is None or labels is None:
+        return line, found.convention.unit, True
+    quality = judge(folder, images, labels, chosen)
+    line = replace(line, miou=quality.miou, work=line.work if net else int(quality.work))
+    return line, found.convention.unit, quality.whole
 
 
 def _cells(lines: Sequence[Line]) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def scene_figure(
     width, height = 2.4 * len(layers) + route, 3.0
     figure = new_figure(width, height)
     if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
     for place, (name, classes_map) in enumerate(layers):
         axes = figure.add_axes(((2.4 * place + 0.1) / width, 0.12, 2.2 / width, 2.2 / height))
         axes.set_axis_off()
@@ -85,7 +86,7 @@ def heat_figure(
     rows = -(-len(maps) // columns)
     width, height = 2.3 * columns + 0.1, 1.9 * rows + 0.4
     figure = new_figure(width, height)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
     shown = None if image is None else np.clip(np.moveaxis(np.asarray(image, dtype=np.float64), 0, -1), 0.0, 1.0)
     extent = (0.0, 1.0, 0.0, 1.0) if shown is None else (0.0, float(shown.shape[1]), float(shown.shape[0]), 0.0)
     for place, (name, weights) in enumerate(maps):
@@ -122,7 +123,7 @@ def level_figure(levels: Mapping[str, Mapping[str, float]], *, unit: str = "mult
     axes.spines[["top", "right"]].set_visible(False)
     if kinds:
         axes.legend(frameon=False, fontsize=8)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
     return figure
 
 
@@ -141,6 +142,8 @@ def class_colours(count: int) -> NDArray[np.float64]:
     return np.asarray(table[chosen])
 
 
-def save_figure(figure: Figure, path: Path | str, dpi: float = 120.0) -> None:
-    """Write the figure in the format of the path's suffix."""
-    figure.savefig(path, dpi=dpi)
+def save_figure(figure: Figure, path: Path | str, dpi: float = 120.0, format: str | None = None) -> None:
+    """Write the figure in a format, else in that of the path's suffix. What no font has is drawn as a box."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from")
+        figure.savefig(path, dpi=dpi, format=format)

@@ -187,12 +187,12 @@ def draw_grid(axes: Any, grid: Grid) -> None:
 
 def grid_png(grid: Grid, path: Path | str, *, scale: float = 2.0) -> None:
     """Write the grid as a PNG of `scale` times its size in pixels. Needs `pip install routespace[draw]`."""
-    from routespace.draw.figures import new_figure
+    from routespace.draw.figures import new_figure, save_figure
 
     picture = lay_out(grid)
     figure = new_figure(picture.width / 96.0, picture.height / 96.0)
     draw_grid(figure.add_axes((0.0, 0.0, 1.0, 1.0)), grid)
-    figure.savefig(path, dpi=96.0 * scale, format="png")
+    save_figure(figure, path, 96.0 * scale, "png")
 
 
 def _routes(grid: Grid, place: dict[str, tuple[float, float]], colour: dict[str, str]) -> list[Line | Dot | Text]:

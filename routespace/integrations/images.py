@@ -90,7 +90,7 @@ def read_image(path: Path, channels: int, declared: Declared | None = None) -> N
         turned = _turned(path, image, declared)
         pixels = _grey(image, turned) if turned.mode.startswith("I") else _colours(turned, channels)
         if pixels.ndim == 2:
-            return np.ascontiguousarray(np.broadcast_to(pixels, (channels, *pixels.shape)))
+            return np.repeat(pixels[None], channels, 0)
         return np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
 
 

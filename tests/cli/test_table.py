@@ -76,14 +76,69 @@ def broken(data: Path, what: str) -> None:
     [
         ("missing", "No such file"),
         ("no picture", "cannot be read"),
-        ("class", "has a class 7; the space predicts 0 to 4"),
+        ("class", "has a class 7: there are 0 to 4, and 255 is ignored"),
         ("size", "is 64x65, its image 64x64"),
     ],
 )
-def test_labels_that_do_not_fit_are_named(what: str, says: str, run: Run, data: Path) -> None:
+def test_labels_that_do_not_fit_are_named_and_the_others_go_on(what: str, says: str, run: Run, data: Path) -> None:
     broken(data, what)
     ended = run("table", "whole", *SHOW)
-    assert ended.code == 1 and "scene1.png" in ended.err and says in ended.err and ended.out == ""
+    assert ended.code == 1 and "scene1.png" in ended.err and says in ended.err
+    (data / "images" / "scene1.png").unlink()
+    rest = run("table", "whole", *SHOW)
+    assert rest.code == 0 and rest.out == ended.out and "tiny" in rest.out
+
+
+def test_a_label_says_which_way_up_it_was_drawn(run: Run, data: Path) -> None:
+    """The label of a photo that is stored sideways, of the photo as it is seen or as it is stored."""
+    photo = Image.new("RGB", (96, 64))
+    exif = photo.getexif()
+    exif[0x0112] = 6
+    photo.save(data / "images" / "scene1.png", exif=exif)
+    for size in ((96, 64), (64, 96)):
+        Image.new("L", size).save(data / "labels" / "scene1.png")
+        assert run("table", "whole", *SHOW).code == 0
+    Image.new("L", (97, 64)).save(data / "labels" / "scene1.png")
+    assert "is 64x97, its image 96x64" in run("table", "whole", *SHOW).err
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
+def test_labels_of_colours_are_refused(mode: str, run: Run, data: Path) -> None:
+    Image.new(mode, (64, 64)).save(data / "labels" / "scene1.png")
+    ended = run("table", "whole", *SHOW)
+    assert ended.code == 1 and f"scene1.png` is {mode}: labels are one whole number for each pixel" in ended.err
+
+
+@pytest.mark.parametrize("kind", ["grey", "palette", "two"])
+def test_masks_of_0_and_255_are_warned_of(kind: str, run: Run, files: Path) -> None:
+    (files / "cracks.route").write_text("space cracks { input image: 3; output y = image | conv(1, 2, bias) }")
+    space = rs.load("cracks.route")
+    module = rs.compile(space)
+    for parameter in module.parameters():
+        parameter.data.zero_()
+    save_artifact(files / "artifact", space, module)
+    for name in ("images", "labels"):
+        (files / name).mkdir()
+    mask = np.zeros((64, 96), np.uint8)
+    mask[:40] = 1 if kind == "two" else 255
+    Image.new("RGB", (96, 64)).save(files / "images" / "a.png")
+    label = Image.fromarray(mask)
+    if kind == "palette":
+        label = label.convert("P")
+    label.save(files / "labels" / "a.png")
+    ended = run("table", "artifact", "--images", "images", "--labels", "labels", "--input", "64x96")
+    assert ended.code == 0
+    if kind == "two":
+        assert ended.err == "" and "| 18.8 |" in ended.out
+    else:
+        assert "100.0" in ended.out and ended.err.startswith(
+            "warning: labels of `labels` hold class 0 and 255 only, and 255 is no class"
+        )
+
+
+def test_folders_that_are_none_are_named(run: Run, data: Path) -> None:
+    ended = run("table", "whole", "--images", "images", "--labels", "nowhere", "--input", "64x64")
+    assert ended.code == 1 and "`nowhere` is no folder" in ended.err and ended.out == ""
 
 
 def test_what_does_not_go_together(run: Run, data: Path) -> None:
