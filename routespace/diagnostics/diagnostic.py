@@ -138,7 +138,7 @@ class Findings:
         found = sorted((_counted(one, times) for one, times in self._found.values()), key=_place)  # type: ignore[arg-type]
         if len(found) > self.limit:
             del found[self.limit :]
-            found[-1] = _with_note(found[-1], f"and {len(self._found) - self.limit} more, not shown")
+            found[-1] = _with_note(found[-1], f"and {len(self._found) - self.limit} more findings, which are not shown")
         return tuple(found)
 
     @property

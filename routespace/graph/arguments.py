@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from routespace.diagnostics import Span, rename
+from routespace.space.arithmetic import show
 from routespace.space.expr import Arg, Expr, Name
 from routespace.space.fault import Fault, Faults
 from routespace.space.numbers import Env, Numbers
 from routespace.space.registry import ByMode, Parameter
+from routespace.space.scope import Axis
 from routespace.space.shape import Stride, exact
 
 
@@ -53,12 +56,25 @@ def fill(
             found = _argument(name, parameter, value, env, numbers)
             given[parameter.name] = found if arg.mode is None else _split(parameter, arg, found, before)
         except Fault as fault:
-            faults.add(fault)
+            faults.add(numbers.told(fault, env, value))
     faults.settle()
     for parameter in parameters:
         if parameter.required and parameter.name not in given:
             raise Fault("RS309", f"`{name}` needs `{parameter.name}`", span, help=_usage(name, parameters))
     return {parameter.name: given.get(parameter.name, parameter.default) for parameter in parameters}
+
+
+def given_for(names: Collection[str], parameters: tuple[Parameter, ...], args: tuple[Arg, ...]) -> list[Expr]:
+    """The expressions that are given for the parameters called `names`."""
+    flags = {parameter.name for parameter in parameters if parameter.kind == "flag"}
+    positional = iter([parameter.name for parameter in parameters if parameter.name not in flags])
+    found: list[Expr] = []
+    for arg in args:
+        is_flag = arg.name is None and isinstance(arg.value, Name) and arg.value.id in flags
+        name = arg.name or (None if is_flag else next(positional, None))
+        if name in names:
+            found.append(arg.value)
+    return found
 
 
 def _split(parameter: Parameter, arg: Arg, value: Any, before: Any) -> ByMode:
@@ -74,7 +90,10 @@ def _argument(name: str, parameter: Parameter, value: Expr, env: Env, numbers: N
     if parameter.kind == "word":
         if isinstance(value, Name) and (not parameter.words or value.id in parameter.words):
             return value.id
-        raise Fault("RS311", f"`{parameter.name}` of `{name}` is one of {', '.join(parameter.words)}", value.span)
+        word = value.id if isinstance(value, Name) else ""
+        message = f"`{parameter.name}` of `{name}` is one of {', '.join(parameter.words)}"
+        message += f", not `{word}`" if word else ""
+        raise Fault("RS311", message, value.span, help=rename(word, parameter.words))
     if parameter.kind == "flag":
         return numbers.truth(value, env)
     if parameter.kind == "scale":
@@ -101,9 +120,16 @@ def _stride(name: str, value: Expr, env: Env, numbers: Numbers) -> Stride:
     axis = numbers.scope.axis(attribute[0].name, value.span)
     ordinal = numbers.integer(value, env)
     axis.check(ordinal, value.span)
-    stride = exact(numbers.number(attribute[1], {axis.name: ordinal}))
+    return stride_at(axis, ordinal, attribute[1], numbers)
+
+
+def stride_at(axis: Axis, ordinal: int, value: Expr, numbers: Numbers) -> Stride:
+    """The stride that `value` gives at an index of its axis; `Fault` RS313 where it can be none."""
+    env = {axis.name: ordinal}
+    stride = exact(numbers.number(value, env))
     if stride <= 0:
-        raise Fault("RS313", f"the stride of `{axis.label(ordinal)}` is {stride}", attribute[1].span)
+        message = f"the stride of `{axis.label(ordinal)}` is {show(stride)}; a stride is above 0"
+        raise numbers.told(Fault("RS313", message, value.span), env, value)
     return stride
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, is_dataclass
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Span, rename, write
-from routespace.graph.walk import children, name_of
 from routespace.space.arithmetic import kind
 from routespace.space.expr import Arg, Call, Each, Expr, GateDecl, Items, Name, OpDecl, Param
 from routespace.space.fault import Fault, head_of
@@ -15,6 +14,7 @@ from routespace.space.meanings import AXES, around
 from routespace.space.numbers import Env, Numbers
 from routespace.space.registry import OPS
 from routespace.space.scope import Scope
+from routespace.space.walk import children, name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +163,8 @@ class Binding:
             return self._listed(value, env)
         return self.numbers.value(value, env)
 
-    def reads(self, expr: Expr) -> tuple[str, ...]:
-        """Sorted names that an op depends on, through the ops and parameters that it names."""
+    def reads(self, expr: object) -> tuple[str, ...]:
+        """Sorted names that an op or a statement depends on, through the ops and parameters that it names."""
         found: set[str] = set()
         waiting: list[object] = [expr]
         while waiting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from routespace.diagnostics import Findings, RouteError
 from routespace.diagnostics.collector import collector_paused
+from routespace.graph.arguments import stride_at
 from routespace.graph.concrete import PROBE, Concrete
 from routespace.graph.draft import Draft, Streams
 from routespace.graph.expand import PlaceBuilder, output_drafts
@@ -19,7 +20,6 @@ from routespace.space.model import Space
 from routespace.space.names import check_space
 from routespace.space.numbers import Numbers
 from routespace.space.scope import Scope
-from routespace.space.shape import exact
 
 MOST_LEVELS = 100
 
@@ -131,7 +131,7 @@ def _inputs(streams: Streams, findings: Findings) -> None:
                     "RS311", f"an input of {channels} channels; 1 to 65536 are possible", declared.channels.span
                 )
         except Fault as fault:
-            fault.report(findings)
+            numbers.told(fault, {}, declared.channels).report(findings)
             continue
         if declared.index:
             try:
@@ -156,9 +156,7 @@ def _pyramid(streams: Streams, declared: InputDecl, channels: int) -> None:
         raise Fault("RS801", message, declared.span)
     for ordinal in range(axis.low, axis.high + 1):
         name = f"{declared.name}.{axis.label(ordinal)}"
-        stride = exact(numbers.number(attribute[1], {axis.name: ordinal}))
-        if stride <= 0:
-            raise Fault("RS313", f"the stride of `{axis.label(ordinal)}` is {stride}", attribute[1].span)
+        stride = stride_at(axis, ordinal, attribute[1], numbers)
         env = {"channels": channels, "stride": stride}
         streams.drafts[name] = Draft("input", name, "", [], env, declared.span)
 

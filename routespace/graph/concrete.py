@@ -24,7 +24,6 @@ from routespace.graph.ops import IMAGE_STRIDE, Resolver, check_merge, check_size
 from routespace.graph.places import Place
 from routespace.graph.remedies import averaged, biased, counting
 from routespace.graph.sharing import Sharing
-from routespace.graph.walk import name_of
 from routespace.space.bare import bare
 from routespace.space.expr import Call, Clause, Expr, GateDecl, Name
 from routespace.space.fault import Fault, Faults
@@ -33,6 +32,7 @@ from routespace.space.policies import GATE_CLAUSES, listed, wrong_word
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS, ByMode
 from routespace.space.scope import Scope
 from routespace.space.shape import Shape, Stride
+from routespace.space.walk import name_of
 
 PROBE = (192, 256)
 _KEEP_CONSTANTS = ("mean", "resize", "maxpool")
@@ -68,6 +68,8 @@ class Concrete:
             except Fault as fault:
                 if draft.env:
                     fault.at(draft.node)
+                if fault.code.startswith("RS4"):
+                    self._tell(fault, draft)
                 fault.report(self.findings)
                 failed = True
                 continue
@@ -76,6 +78,13 @@ class Concrete:
             if draft.kind not in ("gate", "output"):
                 self.sizes.setdefault(shape.stride, (shape.height, shape.width))
         return values
+
+    def _tell(self, fault: Fault, draft: Draft) -> None:
+        """Show the numbers that shapes come from: all that the statement reads, through its ops."""
+        source = draft.expr or draft.template or draft.part
+        if source is not None:
+            names = self.resolver.binding.reads(source)
+            self.numbers.told(fault, draft.env, *(Name(name) for name in names))
 
     def _input(self, draft: Draft) -> tuple[Value, Shape]:
         stride = draft.env["stride"]

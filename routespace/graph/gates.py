@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from routespace.diagnostics import Span, rename
 from routespace.graph.draft import Draft
-from routespace.graph.walk import name_of
 from routespace.space.expr import Arg, Call, Choice, Equation, Expr, GateDecl, Name
 from routespace.space.fault import Fault, Skipped
 from routespace.space.registry import ACTIVATIONS
+from routespace.space.walk import name_of
 
 if TYPE_CHECKING:
     from routespace.graph.expand import PlaceBuilder

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from routespace.diagnostics import Span, rename
-from routespace.graph.arguments import fill
+from routespace.graph.arguments import fill, given_for
 from routespace.graph.binding import Binding, Term
 from routespace.graph.ir import Beside, Chain, Leaf, Op
 from routespace.space.expr import (
@@ -214,6 +214,7 @@ class Resolver:
             if span is not None and fault.span is not None and span.path != fault.span.path:
                 fault.beside = ()
             fault.through(span, f"`{name}` is used here")
+            self.numbers.told(fault, env, *(arg.value for arg in args))
             raise
         finally:
             self._opening.pop()
@@ -224,9 +225,12 @@ class Resolver:
         """A registered op with its arguments checked against its signature."""
         filled = fill(entry.name, entry.parameters, args, env, self.numbers, span)
         op = Leaf(entry.name, tuple(filled.items()), tuple(shape.channels for shape in inputs), span)
-        shape = leaf_shape(op, inputs, self.sizes)
-        if entry.outside:
-            leaf_cost(op, inputs, shape)
+        try:
+            shape = leaf_shape(op, inputs, self.sizes)
+            if entry.outside:
+                leaf_cost(op, inputs, shape)
+        except Fault as fault:
+            raise self.numbers.told(fault, env, *given_for(fault.about, entry.parameters, args)) from None
         return op, shape
 
 
@@ -240,12 +244,20 @@ def leaf_shape(op: Leaf, inputs: tuple[Shape, ...], sizes: dict[Stride, tuple[in
     try:
         shape = entry.shape(args, inputs)
     except BadArgument as error:
-        raise Fault("RS401", f"`{op.entry}` does not fit: {error}", op.span, f"its input has {inputs[0]}") from None
+        message, label = f"`{op.entry}` does not fit: {error}", _entering(inputs)
+        raise Fault("RS401", message, op.span, label, help=error.help, about=error.about) from None
     except Exception as error:
         raise broken_rule(op, "shape", error) from error
     if not isinstance(shape, Shape):
         raise broken_rule(op, "shape", TypeError(f"it gives {shape!r}, which is no Shape"))
     return check_size(shape, op.span)
+
+
+def _entering(inputs: tuple[Shape, ...]) -> str:
+    """What an op reads, in words."""
+    if len(inputs) == 1:
+        return f"its input has {inputs[0]}"
+    return f"its inputs have {'; '.join(map(str, inputs[:4]))}{'; …' if len(inputs) > 4 else ''}"
 
 
 def leaf_cost(op: Leaf, inputs: tuple[Shape, ...], output: Shape) -> Cost:

@@ -34,7 +34,8 @@ def resolve_axes(scope: Scope, numbers: Numbers, findings: Findings) -> None:
         try:
             scope.axes[declared.name] = _axis(declared, numbers)
         except Fault as fault:
-            fault.report(findings)
+            values = (declared.values,) if isinstance(declared.values, Range) else ()
+            numbers.told(fault, {}, *values).report(findings)
 
 
 def _axis(declared: AxisDecl, numbers: Numbers) -> Axis:

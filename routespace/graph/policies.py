@@ -77,7 +77,8 @@ def _init(clause: Clause, numbers: Numbers) -> tuple[str, tuple[tuple[str, Any],
         if value.name == "normal":
             std = float(numbers.number(given, {}))
             if std <= 0:
-                raise Fault("RS311", f"a standard deviation of {std:g} is not above 0", given.span)
+                fault = Fault("RS311", f"a standard deviation of {std:g} is not above 0", given.span)
+                raise numbers.told(fault, {}, given)
             return "normal", (("std", std),)
         if given == Name("fan_in"):
             return "kaiming", ()
@@ -129,7 +130,7 @@ def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
         try:
             found[name] = _share(name, arg, numbers)
         except Fault as fault:
-            faults.add(fault)
+            faults.add(numbers.told(fault, {}, arg.value))
     faults.settle()
     return Budget(value.name, **found)
 

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from routespace.diagnostics import Findings
 from routespace.graph.draft import Draft, Part, Streams
-from routespace.graph.walk import name_of, names_in
 from routespace.space.expr import Choice, Equation
+from routespace.space.walk import name_of, names_in
 
 Key: TypeAlias = "tuple[str, object]"
 

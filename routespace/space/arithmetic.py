@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Span
+from routespace.space.expr import Name
 from routespace.space.fault import Fault
 
 Value: TypeAlias = Any
@@ -74,7 +75,7 @@ def fold(name: str, values: tuple[Value, ...], span: Span | None) -> Value:
     """`any`, `all`, `sum`, `min` or `max` of values."""
     wanted = "conditions" if name in ("any", "all") else "numbers"
     wrong = next(
-        (one for one in values if isinstance(one, bool) != (wanted == "conditions") or isinstance(one, tuple)), None
+        (one for one in values if not (isinstance(one, bool) if wanted == "conditions" else is_plain(one))), None
     )
     if wrong is not None:
         raise Fault(
@@ -119,8 +120,10 @@ def is_plain(value: Value) -> bool:
 
 
 def kind(value: Value) -> str:
+    if isinstance(value, Name):
+        return "an op"
     if isinstance(value, tuple):
-        return "a list"
+        return "a list" if all(isinstance(one, (int, Fraction, tuple)) for one in value) else "a list of ops"
     return "yes or no" if isinstance(value, bool) else "a number"
 
 
@@ -142,4 +145,4 @@ def count(number: int) -> str:
     return str(number) if number < 10**9 else "more than 10^9"
 
 
-_NO_NUMBERS = frozenset({bool, tuple})
+_NO_NUMBERS = frozenset({bool, tuple, Name})

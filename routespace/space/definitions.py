@@ -17,7 +17,7 @@ _NESTED = 2
 _UNKNOWN = object()
 
 
-class _Needed(Exception):
+class Needed(Exception):
     """A definition that has to be made before the one that reads it."""
 
     def __init__(self, key: Key, expr: Expr, env: Mapping[str, Any], span: Span | None) -> None:
@@ -43,14 +43,14 @@ class Definitions:
             return known
         if key in self._failed:
             raise self._failed[key].again()
-        needed = _Needed(key, expr, env, span)
+        needed = Needed(key, expr, env, span)
         if self._depth >= _NESTED:
             raise needed
         return self._make(needed)
 
-    def _make(self, first: _Needed) -> Any:
-        stack: list[_Needed] = []
-        waiting: _Needed | None = first
+    def _make(self, first: Needed) -> Any:
+        stack: list[Needed] = []
+        waiting: Needed | None = first
         self._depth += 1
         try:
             while waiting is not None or stack:
@@ -60,7 +60,7 @@ class Definitions:
                 one, waiting = stack[-1], None
                 try:
                     self._known[one.key] = self._evaluate(one.expr, one.env)
-                except _Needed as needed:
+                except Needed as needed:
                     waiting = needed
                     continue
                 except Fault as fault:
@@ -74,7 +74,7 @@ class Definitions:
                 del self._open[one.key]
         return self._known[first.key]
 
-    def _begin(self, one: _Needed) -> None:
+    def _begin(self, one: Needed) -> None:
         name = one.key[0]
         if one.key in self._open:
             names = [key[0] for key in list(self._open)[list(self._open).index(one.key) :]]

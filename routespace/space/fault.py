@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from routespace.diagnostics import Findings, Fix, Span
 from routespace.space.expr import AxisDecl, GateDecl, OpDecl
@@ -11,7 +11,10 @@ _MANY = 20
 
 
 class Fault(Exception):
-    """Stops the building of one declaration; whoever builds it reports it and goes on with the next."""
+    """Stops the building of one declaration; whoever builds it reports it and goes on with the next.
+
+    `about` names the parameters of an op that it is about.
+    """
 
     def __init__(
         self,
@@ -23,19 +26,22 @@ class Fault(Exception):
         others: Iterable[tuple[Span | None, str]] = (),
         notes: Iterable[str] = (),
         help: str | Fix | None = None,
+        about: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message)
         self.code, self.message, self.span, self.label = code, message, span, label
         self.others, self.notes, self.fix = tuple(others), tuple(notes), Fix.of(help)
         self.key = (span, *(place for place, _ in self.others)) if span else None
+        self.about = about
         self.beside: tuple[Fault, ...] = ()
+        self.values: dict[str, str] = {}
 
     def again(self) -> Fault:
         """This fault, raised at another place: what is learned on its way from there is not known here."""
         other = Fault(
             self.code, self.message, self.span, self.label, others=self.others, notes=self.notes, help=self.fix
         )
-        other.key = self.key
+        other.key, other.values = self.key, dict(self.values)
         other.beside = tuple(one.again() for one in self.beside)
         return other
 
@@ -63,6 +69,11 @@ class Fault(Exception):
         if node and not node.startswith("outputs."):
             self.note(f"at node `{node}`")
 
+    def tell(self, values: Mapping[str, str]) -> None:
+        """Show the values of names that this is about; what was told nearer to it stays."""
+        for one in (self, *self.beside):
+            one.values = {**one.values, **{name: text for name, text in values.items() if name not in one.values}}
+
     def note(self, text: str) -> None:
         """Add a note to this, and to those beside it, that do not have it yet."""
         for one in (self, *self.beside):
@@ -71,14 +82,15 @@ class Fault(Exception):
 
     def report(self, findings: Findings) -> None:
         """Add this to `findings`. A limit that was reached (RS8) ends the building: what follows would reach it too."""
+        values = ", ".join(f"`{name}` is {value}" for name, value in self.values.items())
         if self.code:
             findings.add(
                 self.code,
                 self.message,
                 self.span,
-                self.label,
+                self.label or values,
                 others=self.others,
-                notes=self.notes,
+                notes=[*self.notes, values] if values and self.label else self.notes,
                 help=self.fix,
                 key=self.key,
             )

@@ -8,10 +8,11 @@ from typing import Any, TypeAlias
 
 from routespace.diagnostics import Span, rename
 from routespace.space.definitions import Definitions
-from routespace.space.expr import Items, Name
+from routespace.space.expr import Call, Items, Name
 from routespace.space.fault import Fault
 from routespace.space.registry import OPS
 from routespace.space.scope import Scope
+from routespace.space.walk import name_of
 
 Env: TypeAlias = Mapping[str, Any]
 Value: TypeAlias = Any
@@ -49,7 +50,10 @@ class Meanings:
         """The value of `name`, as a function of the names that have one around it."""
         scope = self.scope
         define = self.definitions.value
-        if name in scope.parameters and (self.is_number(name) or isinstance(scope.parameters[name], Items)):
+        items = self.items(name)
+        if items is not None and self._lists_ops(items):
+            return partial(_raise, partial(self._of_parameter, name, "a list of ops", span))
+        if name in scope.parameters and (self.is_number(name) or items is not None):
             bound = scope.parameters[name]
             return lambda env: define((name, ()), bound, {}, span)
         if name in scope.attributes:
@@ -77,12 +81,28 @@ class Meanings:
             if declared.index:
                 raise Fault("RS304", f"`{name}` is read by index: `{name}[{', '.join(declared.index)}]`", span)
             return lambda env: define((name, ()), declared.value, {}, span)
-        fault = cache(partial(self._no_number, name, span))
+        return partial(_raise, cache(partial(self._no_number, name, span)))
 
-        def fail(env: Env) -> Value:
-            raise fault().again()
+    def items(self, name: str) -> Items | None:
+        """The list that a parameter is bound to, by way of others if need be."""
+        seen: set[str] = set()
+        bound = self.scope.parameters.get(name)
+        while isinstance(bound, Name) and bound.id not in seen:
+            seen.add(bound.id)
+            bound = self.scope.parameters.get(bound.id)
+        return bound if isinstance(bound, Items) else None
 
-        return fail
+    def _lists_ops(self, items: Items) -> bool:
+        return any(self._is_op(name_of(one)) for one in items.items if isinstance(one, (Name, Call)))
+
+    def _is_op(self, name: str) -> bool:
+        return (name in self.scope.ops or name in OPS) and not self.is_number(name)
+
+    def _of_parameter(self, name: str, what: str, span: Span | None) -> Fault:
+        """A parameter that is `what` where a number is needed."""
+        declared = next((one.span for one in self.scope.space.declaration.params if one.name == name), None)
+        others = [(declared, "declared here")] if declared else []
+        return Fault("RS301", f"a number is needed here, `{name}` is {what}", span, others=others)
 
     def _no_number(self, name: str, span: Span | None) -> Fault:
         scope = self.scope
@@ -92,9 +112,14 @@ class Meanings:
             where = "an op has channels" if name == "channels" else "the body of a gate has routes"
             return Fault("RS202", f"`{name}` has no value here", span, f"only {where}")
         if name in scope.ops or name in scope.parameters or name in OPS:
-            return Fault("RS301", f"a number is needed here, `{name}` is an op", span)
+            return self._of_parameter(name, "an op", span)
         if name in scope.stream_axes or name in scope.inputs:
             return Fault("RS301", f"a number is needed here, `{name}` is a stream", span)
         if name in scope.gates:
             return Fault("RS301", f"a number is needed here, `{name}` is a gate", span)
         return Fault("RS201", f"unknown name `{name}`", span, help=rename(name, scope.number_names()))
+
+
+def _raise(fault: Callable[[], Fault], env: Env) -> Value:
+    """The value of a name that has none."""
+    raise fault().again()

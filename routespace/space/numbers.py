@@ -19,7 +19,7 @@ from routespace.space.arithmetic import (
     literal,
     show,
 )
-from routespace.space.definitions import Definitions
+from routespace.space.definitions import Definitions, Needed
 from routespace.space.expr import (
     Binary,
     Call,
@@ -37,6 +37,7 @@ from routespace.space.expr import (
     Unary,
 )
 from routespace.space.fault import Fault
+from routespace.space.involved import involved, parts_at
 from routespace.space.meanings import Closure, Env, Meanings, Value
 from routespace.space.names.table import FOLDS
 from routespace.space.scope import Scope
@@ -45,6 +46,9 @@ MOST_STEPS = 4096
 MOST_WORK = 1_500_000
 _FRACTION = 12  # steps that a division takes, compared with other operations
 _LOOP = 8  # steps that a `for` takes beside those of what it runs over
+
+_ABOUT_DEFINITIONS = ("RS306", "RS802", "RS806")
+"""What is wrong with definitions whatever the values are that they start from."""
 
 _SHAPES = {Pipe: "a chain of ops", Choice: "a choice", Range: "a range", Each: "a `for`"}
 
@@ -62,32 +66,55 @@ class Numbers:
 
     def value(self, expr: Expr, env: Env) -> Value:
         """Value of `expr` with the names that have a value where it stands. Its size counts as work."""
-        _, closure, size = self._closures.get(id(expr)) or self._entry(expr)
-        self._spend(size, expr.span)
-        return closure(env)
+        try:
+            _, closure, size = self._closures.get(id(expr)) or self._entry(expr)
+            self._spend(size, expr.span)
+            return closure(env)
+        except Fault as fault:
+            raise self.told(fault, env, expr) from None
 
     def number(self, expr: Expr, env: Env) -> Any:
         """A number (not a truth value, not a list)."""
-        return _plain(self.value(expr, env), expr.span)
+        return self._wanted(self.value(expr, env), expr, env)
+
+    def _wanted(self, value: Value, expr: Expr, env: Env) -> Value:
+        try:
+            return _plain(value, expr.span)
+        except Fault as fault:
+            raise self.told(fault, env, expr) from None
 
     def integer(self, expr: Expr, env: Env) -> int:
         value = self.value(expr, env)
         if type(value) is int:
             return value
-        value = _plain(value, expr.span)
+        value = self._wanted(value, expr, env)
         if isinstance(value, Fraction) and value.denominator == 1:
             return value.numerator
-        raise Fault("RS302", f"a whole number is needed here, this is {show(value)}", expr.span, self._known(expr, env))
+        raise self.told(Fault("RS302", f"a whole number is needed here, this is {show(value)}", expr.span), env, expr)
 
-    @staticmethod
-    def _known(expr: Expr, env: Env) -> str:
-        """The names in a small expression that have a value here, with their values."""
-        parts = [expr, *((expr.left, expr.right) if isinstance(expr, Binary) else ())]
-        names = [one.id for one in parts if isinstance(one, Name) and is_plain(env.get(one.id, ()))]
-        return ", ".join(f"`{name}` is {show(env[name])}" for name in names if not isinstance(env[name], Name))
+    def told(self, fault: Fault, env: Env, *exprs: Expr) -> Fault:
+        """`fault` with the values, where `env` holds, of the names in the expressions that it is about."""
+        if fault.code in _ABOUT_DEFINITIONS:
+            return fault
+        parts = [part for expr in exprs for part in parts_at(expr, fault.span)]
+        fault.tell(involved(parts, env, self.scope, self._quietly))
+        return fault
+
+    def _quietly(self, expr: Expr, env: Env) -> Value:
+        """Value of `expr` if it has one that is at hand, else None."""
+        try:
+            if isinstance(expr, Name):
+                return env[expr.id] if expr.id in env else self._meanings.of(expr.id, expr.span)(env)
+            return self.closure(expr)(env)
+        except (Fault, Needed):
+            return None
 
     def truth(self, expr: Expr, env: Env) -> bool:
-        return _truth(self.value(expr, env), expr.span)
+        value = self.value(expr, env)
+        try:
+            return _truth(value, expr.span)
+        except Fault as fault:
+            raise self.told(fault, env, expr) from None
 
     def is_number(self, name: str) -> bool:
         """Whether a bare `name` can be a number here."""
@@ -217,8 +244,7 @@ class Numbers:
                 return define((name, index), declared.value, dict(zip(declared.index, index, strict=True)), span)
 
             return let
-        bound = scope.parameters.get(name)
-        if isinstance(bound, Items) and len(at) == 1:
+        if self._meanings.items(name) is not None and len(at) == 1:
             items, first = self._meanings.of(name, span), at[0]
             return lambda env: self._item(items(env), first(env), span)
         if name in scope.stream_axes or name in scope.inputs:

@@ -26,7 +26,14 @@ class UnknownName(KeyError):
 
 
 class BadArgument(ValueError):
-    """Raised by a rule when an argument cannot mean anything; the compiler adds code and place."""
+    """Raised by a rule when an argument cannot mean anything; the compiler adds code and place.
+
+    `about` names the parameters of the op that it is about, and `help` says what to write instead.
+    """
+
+    def __init__(self, problem: str, *about: str, help: str = "") -> None:
+        super().__init__(problem)
+        self.about, self.help = about, help
 
 
 @dataclass(frozen=True, slots=True)

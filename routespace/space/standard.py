@@ -42,25 +42,38 @@ def _window(args: Args) -> tuple[int, int, int, int]:
 
 def _slide(args: Args, size: int) -> int:
     kernel, stride, dilation, pad = _window(args)
-    out = (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1
+    reach = dilation * (kernel - 1) + 1
+    out = (size + 2 * pad - reach) // stride + 1
     if out < 1:
-        raise BadArgument(f"a kernel of {kernel} with dilation {dilation} does not fit a map of {size}")
+        dilated = f" (a kernel of {kernel} with dilation {dilation})" if dilation > 1 else ""
+        padded = f", {size + 2 * pad} with its pads" if pad else ""
+        message = f"its window of {reach}{dilated} is larger than a side of {size}{padded}"
+        raise BadArgument(message, "kernel", "dilation", "pad")
     return out
+
+
+def _divisible(channels: int, what: str, groups: int) -> None:
+    """What grouped ops ask of a number of channels."""
+    if channels % groups:
+        fit = [str(one) for one in range(1, min(channels, 64) + 1) if channels % one == 0]
+        help = f"numbers that divide {channels} are {', '.join(fit)}"
+        raise BadArgument(f"{what} {channels} channels are not divisible by {groups} groups", "groups", help=help)
 
 
 def _conv_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
     (x,) = inputs
     channels = x.channels if args.get("channels") is None else args["channels"]
     groups = args.get("groups", 1)
-    if x.channels % groups or channels % groups:
-        raise BadArgument(f"{groups} groups do not divide {x.channels} and {channels} channels")
+    _divisible(x.channels, "its input's", groups)
+    _divisible(channels, "its output's", groups)
     return Shape(channels, x.stride * args["stride"], _slide(args, x.height), _slide(args, x.width))
 
 
 def _pool_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
     kernel, _, dilation, pad = _window(args)
     if 2 * pad > dilation * (kernel - 1) + 1:
-        raise BadArgument(f"a pad of {pad} is more than half of a window of {dilation * (kernel - 1) + 1}")
+        message = f"a pad of {pad} is more than half of its window of {dilation * (kernel - 1) + 1}"
+        raise BadArgument(message, "kernel", "dilation", "pad")
     return _conv_shape(args, inputs)
 
 
@@ -92,22 +105,23 @@ def _mean_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
 def _resize_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
     (x,) = inputs
     if args["by"] is not None and args["to"] is not None:
-        raise BadArgument("it is told `to` and `by` at once")
+        raise BadArgument("it is told `to` and `by` at once", "to", "by", help="leave one of them out")
     if args["by"] is not None:
         by = Fraction(args["by"])
         if not 0 < by <= 64:
-            raise BadArgument(f"a factor of {by} is not between 0 and 64")
+            raise BadArgument(f"its factor is {by}; above 0 and up to 64 is possible", "by")
         return Shape(
             x.channels, exact(x.stride / by), max(1, math.floor(x.height * by)), max(1, math.floor(x.width * by))
         )
     if args["to"] is None:
-        raise BadArgument("say `to = SCALE` or `by = FACTOR`")
+        raise BadArgument(
+            "it is not told to which size", "to", help="write `resize(to = SCALE)` or `resize(by = FACTOR)`"
+        )
     return Shape(x.channels, args["to"], *args["size"])
 
 
 def _groups(args: Args, inputs: tuple[Shape, ...]) -> Shape:
-    if inputs[0].channels % args["groups"]:
-        raise BadArgument(f"{args['groups']} groups do not divide {inputs[0].channels} channels")
+    _divisible(inputs[0].channels, "its input's", args["groups"])
     return inputs[0]
 
 

@@ -85,4 +85,4 @@ def test_of_many_findings_each_is_shown_once(run: Run, files: Path) -> None:
     ended = run("check", "tiny.route")
     places = [line for line in ended.err.splitlines() if "-->" in line]
     assert ended.code == 1 and len(places) == len(set(places)) == 50
-    assert "and 10 more, not shown" in ended.err
+    assert "and 10 more findings, which are not shown" in ended.err

@@ -173,7 +173,7 @@ def test_errors_come_before_warnings() -> None:
     few = Findings(dict(SOURCES), limit=2)
     few.extend(findings.diagnostics)
     assert [one.severity for one in few.diagnostics] == ["error", "error"]
-    assert few.diagnostics[-1].notes == ("and 1 more, not shown",)
+    assert few.diagnostics[-1].notes == ("and 1 more findings, which are not shown",)
 
 
 def test_error_shows_its_report() -> None:
