@@ -18,10 +18,8 @@ from routespace.graph.ir import Output, RouteGraph
 from routespace.integrations.artifact import load_artifact
 from routespace.integrations.evaluate import Scores
 from routespace.integrations.images import SizeError, read_image, read_labels
-from routespace.integrations.pairs import as_labels
+from routespace.integrations.pairs import as_labels, ignored_of
 from routespace.runtime.modes import evaluating
-
-IGNORED = 255
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ def judge(artifact: Path, images: Path, labels: Path, convention: str | None) ->
     left out. Raises `Trouble` and `RouteError`."""
     loaded = load_artifact(artifact)
     graph = build_graph(loaded.space)
-    channels, scores = channels_of(graph), Scores(_classes(graph), ignore=IGNORED, convention=convention)
+    channels, scores = channels_of(graph), Scores(_classes(graph), convention=convention)
     check_channels(channels)
     paths = find_images(images)
     if not labels.is_dir():
@@ -68,7 +66,7 @@ def read_labelled(path: Path, named: Path, channels: int, classes: int) -> tuple
         size = "x".join(map(str, error.size))
         raise Trouble(f"{quoted(named)} is {height}x{width}, its image {size}") from None
     try:
-        return image, as_labels(label, classes, IGNORED)
+        return image, as_labels(label, classes, ignored_of(classes))
     except ValueError as error:
         raise Trouble(f"{quoted(named)} has {error}") from None
 

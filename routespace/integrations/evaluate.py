@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from routespace.integrations.pairs import Pair, Pairs, as_labels, unscored
+from routespace.integrations.pairs import Pair, Pairs, as_labels, ignored_of, unscored
 from routespace.runtime.modes import evaluating
 from routespace.runtime.result import Outcome
 
@@ -71,19 +71,19 @@ def evaluate(
     *,
     classes: int,
     batch_size: int = 1,
-    ignore: int = 255,
+    ignore: int | None = None,
     convention: str | None = None,
 ) -> Evaluation:
     """Run `module`, compiled in any form and with one output of `classes` logits, over all `(image, label)` of a set.
 
-    Labels are whole numbers of any dtype; pixels labelled `ignore` do not count. Costs are counted by `convention`,
-    else as the space declares. The module is run in evaluation mode and left in the mode it was in. Warns where all
-    labels hold one class and `ignore` only. Raises `ValueError` for an empty set, for classes that the module does not
-    have, and for an item that does not fit, which it names.
+    Labels are whole numbers of any dtype; pixels labelled `ignore` do not count: 255, or -1 where 255 is a class. Costs
+    are counted by `convention`, else as the space declares. The module is run in evaluation mode and left in the mode
+    it was in. Warns where all labels hold one class and `ignore` only. Raises `ValueError` for an empty set, for
+    classes that the module does not have, and for an item that does not fit, which it names.
     """
     scores = Scores(classes, ignore=ignore, convention=convention)
     device, dtype = _device(module), _dtype(module)
-    wanted = Pairs("scenes", classes, ignore, dtype=dtype)
+    wanted = Pairs("scenes", classes, scores.ignore, dtype=dtype)
     with evaluating(module):
         for items in DataLoader(scenes, batch_size, collate_fn=list):
             images, labels = wanted.batch(list(enumerate(items, scores.images)))
@@ -99,8 +99,9 @@ def evaluate(
 class Scores:
     """What predictions are worth that were made so far, batch by batch: see `evaluate`."""
 
-    def __init__(self, classes: int, *, ignore: int = 255, convention: str | None = None) -> None:
-        self.classes, self.ignore, self.convention = classes, ignore, convention
+    def __init__(self, classes: int, *, ignore: int | None = None, convention: str | None = None) -> None:
+        self.classes, self.convention = classes, convention
+        self.ignore = ignored_of(classes) if ignore is None else ignore
         self.confusion = torch.zeros(classes, classes, dtype=torch.int64)
         self.ignored = 0
         self.costs: dict[str, list[float]] = {"expected": [], "hard": [], "executed": []}
@@ -145,8 +146,10 @@ def measure_latency(
     """Time each of `modules` on each image (3, H, W), one image at a time, `rounds` times after `warmup` passes each.
 
     The modules take turns on every image, in an order that rotates, so that a machine that slows down or speeds up
-    does so for all of them.
+    does so for all of them. Raises `ValueError` for no images.
     """
+    if not images:
+        raise ValueError("modules are timed on at least one image")
     names = list(modules)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for name in names:

@@ -14,6 +14,18 @@ Pair: TypeAlias = tuple[Tensor, Tensor]
 Size: TypeAlias = tuple[int, int]
 
 
+IGNORED = 255
+
+
+def ignored_of(classes: int) -> int:
+    """The label of pixels of no class: 255, or -1 where there are so many classes that 255 is one.
+
+    >>> ignored_of(255), ignored_of(256)
+    (255, -1)
+    """
+    return IGNORED if classes <= IGNORED else -1
+
+
 @dataclass(frozen=True)
 class Pairs:
     """What the items of the set `name` have to be; what is None is not asked for.
@@ -24,7 +36,7 @@ class Pairs:
 
     name: str
     classes: int | None = None
-    ignore: int = 255
+    ignore: int = IGNORED
     channels: int | None = None
     dtype: torch.dtype | None = None
     label_size: Callable[[Size], Size] | None = None
@@ -105,7 +117,7 @@ def split(item: object) -> Pair:
     return image, label
 
 
-def as_labels(labels: Tensor, classes: int | None = None, ignore: int = 255) -> Tensor:
+def as_labels(labels: Tensor, classes: int | None = None, ignore: int = IGNORED) -> Tensor:
     """`labels`, of whatever whole numbers, as int64. Raises `ValueError` for other dtypes, and for a class that is not
     among `classes`, if they are given, nor `ignore`.
 

@@ -25,6 +25,7 @@ Outline: TypeAlias = Callable[[Floats, Floats], NDArray[np.bool_]]
 
 CLASSES: tuple[str, ...] = ("ground", "disc", "triangle", "cross", "ring")
 KINDS: tuple[Kind, ...] = ("large", "small", "mixed")
+LEAST_SIDE = 2
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Scene:
 class Scenes(Dataset[tuple[Tensor, Tensor]]):
     """`length` scenes of one seed; item i is `(image, label)` and depends on (seed, i), `size` and `kinds` only.
 
-    `size` is the side of a square image or (height, width). Equal for any order of access and number of workers.
+    `size` is the side of a square image or (height, width). Equal for any order of access and number of workers. Raises
+    `ValueError` for sizes, lengths and seeds that no scenes have.
 
     >>> scenes = Scenes(100, size=64, seed=7)
     >>> image, label = scenes[3]
@@ -59,8 +61,14 @@ class Scenes(Dataset[tuple[Tensor, Tensor]]):
         unknown = sorted(set(kinds) - set(KINDS))
         if unknown or not kinds:
             raise ValueError(f"kinds of scenes are {', '.join(KINDS)}, not {', '.join(unknown) or 'none'}")
+        sides = (size, size) if isinstance(size, int) else tuple(size)
+        if len(sides) != 2 or not all(isinstance(side, int) and side >= LEAST_SIDE for side in sides):
+            raise ValueError(f"`size` is {size!r}: a side, or height and width, of at least {LEAST_SIDE} is needed")
+        for name, number in (("length", length), ("seed", seed)):
+            if not isinstance(number, int) or number < 0:
+                raise ValueError(f"`{name}` is {number!r}: a whole number of at least 0 is needed")
         self.length = length
-        self.size = (size, size) if isinstance(size, int) else size
+        self.size = (sides[0], sides[1])
         self.seed = seed
         self.kinds = tuple(kinds)
 

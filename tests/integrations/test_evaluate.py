@@ -81,6 +81,11 @@ def test_latency_takes_turns(images: Tensor) -> None:
     assert [name for name, _ in timed[:4]] == ["a", "b", "b", "a"]
 
 
+def test_nothing_is_timed_on_no_images() -> None:
+    with pytest.raises(ValueError, match="at least one image"):
+        measure_latency({"a": nn.Identity()}, [])
+
+
 def test_summaries() -> None:
     assert Summary.of([3.0, 1.0]) == Summary(2.0, 1.0, 3.0)
     assert np.isnan(Summary.of([]).mean)

@@ -154,6 +154,17 @@ def test_masks_of_classes_are_not_warned_of(values: tuple[int, ...]) -> None:
     evaluate(Perfect(2), [(torch.zeros(1, *masks.shape), masks)], classes=2)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("classes", [255, 256, 300])
+def test_255_is_a_class_where_there_are_so_many(classes: int) -> None:
+    said = torch.arange(classes).repeat(2, 1)
+    labels = said.clone()
+    labels[0, 0] = 255 if classes == 255 else -1
+    found = evaluate(Perfect(classes), [(said[None].float(), labels)], classes=classes)  # type: ignore[arg-type]
+    assert found.iou == (1.0,) * classes
+    with pytest.raises(ValueError, match=f"has a class {classes + 9}: "):
+        evaluate(Perfect(classes), [(said[None].float(), torch.full_like(said, classes + 9))], classes=classes)  # type: ignore[arg-type]
+
+
 class TestTraining:
     @pytest.fixture(autouse=True)
     def extra(self) -> None:

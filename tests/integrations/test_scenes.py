@@ -68,3 +68,17 @@ def test_wrong_requests_are_refused() -> None:
         Scenes(3, kinds=["huge"])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="none"):
         Scenes(3, kinds=[])
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"size": 0}, "`size` is 0"), ({"size": (1, 64)}, r"`size` is \(1, 64\)"), ({"size": (64,)}, "`size` is"),
+        ({"size": "64"}, "`size` is '64'"), ({"length": -1}, "`length` is -1"), ({"seed": -1}, "`seed` is -1"),
+        ({"seed": 1.5}, "`seed` is 1.5"),
+    ],
+)  # fmt: skip
+def test_numbers_that_no_scenes_have(given: dict[str, object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Scenes(**({"length": 2} | given))  # type: ignore[arg-type]
+    assert Scenes(1, size=2)[0][0].shape == (3, 2, 2)

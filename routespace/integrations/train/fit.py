@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 import routespace as rs
 from routespace.files import remove_leftovers
 from routespace.integrations.artifact import FILES, pack, save_artifact, space_text
-from routespace.integrations.pairs import Pair
+from routespace.integrations.pairs import Pair, ignored_of
 from routespace.integrations.scenes import CLASSES, Scenes
 from routespace.integrations.train.checkpoint import AtomicCheckpointIO, SaveLast, check_same_run
 from routespace.integrations.train.checks import (
@@ -100,8 +100,8 @@ def train(
     below `out_dir`; files of another run there are replaced only if `overwrite` says so.
 
     Items are pairs of a float32 image (C, H, W) and a label (H, W) of whole numbers, of any dtype, below `classes` or
-    255 for no class; the images of a batch have one size. A `ValueError` names the set and the item that is anything
-    else. Warns where the labels of `val_set` hold one class and 255 only.
+    255 for no class (-1 where 255 is one); the images of a batch have one size. A `ValueError` names the set and the
+    item that is anything else. Warns where the labels of `val_set` hold one class and 255 only.
 
     Raises, before anything is written, `ValueError` for numbers and sets that no run can have, first items included,
     `RunError` where `out_dir` holds another run or one is at work in it, and `RouteError`: RS954 where the resumed run
@@ -109,7 +109,7 @@ def train(
     again. Raises `RunError` where the loss or a weight is no finite number any more, or where SIGTERM ends the run; the
     last checkpoint before that is kept, and no artifact is written.
     """
-    recipe = Recipe(steps, batch_size, lr, seed, warmup=warmup)
+    recipe = Recipe(steps, batch_size, lr, seed, warmup=warmup, ignore_index=ignored_of(classes))
     graph = rs.build(space)
     check_counts(validations, checkpoint_every)
     check_classes(graph, classes)
