@@ -50,7 +50,7 @@ def to_json(diagnostics: Iterable[Diagnostic], sources: Mapping[str, Source]) ->
             "labels": [_json_label(label, sources) for label in one.labels],
             "notes": list(one.notes),
             "help": one.help,
-            "fixes": [{"text": one.help, "edits": [_json_edit(edit, sources) for edit in one.edits]}]
+            "fixes": [{"text": one.help or one.message, "edits": [_json_edit(edit, sources) for edit in one.edits]}]
             if one.edits
             else [],
         }

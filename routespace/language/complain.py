@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from routespace.diagnostics.diagnostic import Findings
+from routespace.diagnostics.diagnostic import Edit, Findings, Fix, insert
 from routespace.diagnostics.source import Span
 from routespace.language.depth import MAX_DEPTH
 from routespace.language.tokens import (
@@ -24,20 +24,20 @@ from routespace.space.names.legal import MAX_NAME
 _VALUE_ENDS = frozenset({"NAME", "NUMBER", "STRING", "NOTHING", "RPAR", "RSQB", "RBRACE"})
 _VALUE_STARTS = frozenset({"NAME", "NUMBER", "STRING", "NOTHING", "COMBINE"})
 _CHAR_TO_MEANT = {
-    "“": '`"`',
-    "”": '`"`',
-    "×": "`*`",
-    "·": "`*`",
-    "÷": "`/`",
-    "−": "`-`",
-    "–": "`-`",
-    "≤": "`<=`",
-    "≥": "`>=`",
-    "≠": "`!=`",
-    "…": "`..`",
-    "&": "`and`",
-    "!": "`not`",
-    "\xa0": "a plain blank",
+    "“": '"',
+    "”": '"',
+    "×": "*",
+    "·": "*",
+    "÷": "/",
+    "−": "-",
+    "–": "-",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
+    "…": "..",
+    "&": "and",
+    "!": "not",
+    "\xa0": " ",
 }
 
 
@@ -73,20 +73,23 @@ def _bad_token(findings: Findings, trouble: Trouble) -> int | None:
     chars = "".join(tokens.texts[index : stop + 1])
     shown = f"`{chars}`" if chars.isprintable() else ", ".join(f"U+{ord(char):04X}" for char in chars)
     plural = len(chars) > 1
+    span = Span(trouble.path, tokens.begins[index], tokens.ends[stop])
     findings.add(
         "RS102",
         f"{shown} {'are not characters' if plural else 'is not a character'} of the language",
-        Span(trouble.path, tokens.begins[index], tokens.ends[stop]),
-        help="a number begins with a digit: `0.5`"
+        span,
+        help=insert("0", span, span.start, "a number begins with a digit: `0.5`")
         if chars == "." and tokens.kinds[stop + 1] == "NUMBER"
-        else _meant(chars),
+        else _meant(chars, span),
     )
     return index
 
 
-def _meant(chars: str) -> str | None:
+def _meant(chars: str, span: Span) -> Fix | str | None:
     if (meant := _CHAR_TO_MEANT.get(chars[0])) is not None:
-        return f"write {meant}"
+        by = f" {meant} " if meant.isalpha() else meant
+        edits = (Edit(span, by),) if set(chars) == {chars[0]} else ()
+        return Fix(f"write `{meant}`" if meant.strip() else "write a plain blank", edits)
     if chars[0].isalpha():
         return "names are made of the letters a-z and A-Z, digits and `_`; a comment may hold anything"
     if chars[0] == "\\":
@@ -107,12 +110,14 @@ def _unclosed(findings: Findings, trouble: Trouble) -> int | None:
     sign = tokens.texts[opener]
     closer = next(closer for closer, kind in CLOSER_TO_OPENER.items() if kind == tokens.kinds[opener])
     trouble.told.add(tokens.begins[opener])
+    closed, place = trouble.keywords[closer], trouble.span()
     findings.add(
         "RS103",
         f"`{sign}` is never closed",
         trouble.span(opener),
         "opened here",
-        others=[(trouble.span(), f"`{trouble.keywords[closer]}` is missing before {trouble.found()}")],
+        others=[(place, f"`{closed}` is missing before {trouble.found()}")],
+        help=insert(closed, place, place.start, ""),
     )
     return trouble.index
 
@@ -128,7 +133,8 @@ def missing_brace(findings: Findings, trouble: Trouble, opener: int) -> None:
 def _unopened(findings: Findings, trouble: Trouble) -> int | None:
     if trouble.kind not in CLOSER_TO_OPENER or not trouble.tokens.is_loose(trouble.index):
         return None
-    findings.add("RS104", f"`{trouble.word}` closes nothing", trouble.span(), "no bracket is open here")
+    fix = Fix("take it out", (Edit(trouble.span(), ""),))
+    findings.add("RS104", f"`{trouble.word}` closes nothing", trouble.span(), "no bracket is open here", help=fix)
     return trouble.index
 
 
@@ -176,25 +182,25 @@ def _side_by_side(findings: Findings, trouble: Trouble) -> int | None:
     if tokens.kinds[index - 1] not in _VALUE_ENDS or tokens.starts_line(index, trouble.text):
         return None
     if "COMMA" in trouble.expected and tokens.kinds[index + 1] == "EQUAL":
-        findings.add("RS112", f"a comma is missing before `{trouble.word}`", trouble.span())
+        fix = insert(",", trouble.span(), tokens.ends[index - 1], "")
+        findings.add("RS112", f"a comma is missing before `{trouble.word}`", trouble.span(), help=fix)
         return index
     findings.add(
         "RS112",
         f"an operator is missing before `{trouble.word}`",
         trouble.span(),
         others=[(trouble.span(index - 1), f"`{short(tokens.texts[index - 1])}` ends an expression")],
-        help=_joined(tokens.kinds[index - 1], short(tokens.texts[index - 1]), trouble),
+        help=_joined(tokens.kinds[index - 1], short(tokens.texts[index - 1]), tokens.ends[index - 1], trouble),
     )
     return index
 
 
-def _joined(kind: str, left: str, trouble: Trouble) -> str:
-    """How the token and the one before it, of `kind`, can be put together."""
+def _joined(kind: str, left: str, end: int, trouble: Trouble) -> Fix | str:
+    """How the token and the one before it, of `kind` and up to `end`, can be put together."""
     kinds = {kind, trouble.kind}
-    if kinds == {"NAME"}:
-        return f"write `{left} | {trouble.word}`"
-    if kinds == {"NAME", "NUMBER"}:
-        return f"write `{left} * {trouble.word}`"
+    sign = "|" if kinds == {"NAME"} else "*" if kinds == {"NAME", "NUMBER"} else ""
+    if sign:
+        return insert(f" {sign}", trouble.span(), end, f"write `{left} {sign} {trouble.word}`")
     return "`|` pipes, `+` adds, `*` multiplies"
 
 
@@ -205,15 +211,15 @@ def _unexpected(findings: Findings, trouble: Trouble) -> int:
     return trouble.index
 
 
-def _advice(trouble: Trouble) -> str | None:
+def _advice(trouble: Trouble) -> Fix | str | None:
     kind, tokens = trouble.kind, trouble.tokens
     statement = {tokens.kinds[at] for at in range(trouble.begin, trouble.index)}
     if kind in COMPARATORS and statement & COMPARATORS:
         return "comparisons do not chain: write `a <= b and b <= c`"
     if kind == "EQUAL" and "EQUALS" in trouble.expected:
-        return "`==` compares, `=` names"
+        return Fix("`==` compares, `=` names", (Edit(trouble.span(), "=="),))
     if kind == "EQUALS" and "EQUAL" in trouble.expected:
-        return "`=` names, `==` compares"
+        return Fix("`=` names, `==` compares", (Edit(trouble.span(), "="),))
     if kind == "EQUAL" and trouble.index == trouble.begin + 1 and tokens.kinds[trouble.begin] == "NAME":
         return "a policy is its name and its value, without `=`; `let` names a number, `op` an operation"
     if kind == "CLOSED" and tokens.starts_line(trouble.index, trouble.text):
@@ -238,7 +244,8 @@ _RULES: tuple[Callable[[Findings, Trouble], int | None], ...] = (
 
 
 def misspelled(findings: Findings, span: Span, text: str, word: str) -> None:
-    findings.add("RS101", f"unexpected `{text}`", span, "not a word of the language", help=f"did you mean `{word}`?")
+    fix = Fix(f"did you mean `{word}`?", (Edit(span, word),))
+    findings.add("RS101", f"unexpected `{text}`", span, "not a word of the language", help=fix)
 
 
 def too_long(findings: Findings, path: str, what: str, limit: int) -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from routespace.diagnostics import Diagnostic, Findings
 from routespace.diagnostics.render import to_json
+from routespace.language.parser import parse
 from tests.language.found import find
 from tests.language.test_error_cases import CASES, FOLDER, settings
+from tests.language.test_syntax_cases import CASES as SYNTAX_CASES
 
 FROM_OUTSIDE = ("RS155", "RS210")
 """What is about names that no text says: there is nothing to edit."""
@@ -60,7 +62,7 @@ def test_each_fix_does_away_with_its_finding(path: Path, tmp_path: Path, monkeyp
             assert one.edits, one
         assert bool(one.edits) == bool(said["fixes"])
         for fix in said["fixes"]:
-            assert fix["text"] == one.help and fix["edits"]
+            assert fix["text"] == (one.help or one.message) and fix["edits"]
             apply(fix["edits"], tmp_path)
             after = found_in(case, monkeypatch).diagnostics
             places = {label.span for label in one.labels}
@@ -68,3 +70,23 @@ def test_each_fix_does_away_with_its_finding(path: Path, tmp_path: Path, monkeyp
             assert not left, f"{fix} does not mend {one}"
             assert {each.code for each in after if each.code < "RS150"} <= codes, f"{fix} makes {after}"
             copied(path, tmp_path)
+
+
+@pytest.mark.parametrize("path", SYNTAX_CASES, ids=lambda path: path.stem)
+def test_each_fix_of_a_syntax_error_does_away_with_it(path: Path) -> None:
+    text = path.read_bytes().decode("utf-8")
+    before = syntax_errors(text)
+    for one in before:
+        edited = text
+        for edit in sorted(one.edits, key=lambda each: each.span.start, reverse=True):
+            edited = edited[: edit.span.start] + edit.text + edited[edit.span.end :]
+        if one.edits:
+            places = [(each.code, each.message, each.span) for each in syntax_errors(edited)]
+            assert (one.code, one.message, one.span) not in places, (one, edited)
+            assert len(places) <= len(before), (one, edited)
+
+
+def syntax_errors(text: str) -> tuple[Diagnostic, ...]:
+    findings = Findings()
+    parse(text, findings=findings)
+    return findings.diagnostics
