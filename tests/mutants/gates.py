@@ -60,9 +60,9 @@ GATES = (
     ),
     Mutant(
         "shut weights keep their value",
-        _D,
-        "        weights = torch.where(opened, weights, 0.0)\n        far",
-        "        far",
+        "runtime/leaves.py",
+        "return torch.where(opened, weights, shut)",
+        "return weights",
     ),
     Mutant(
         "gates see the batch",
@@ -113,5 +113,41 @@ GATES = (
         _R,
         '        f"{_GATES}:relu_tanh",\n        (0.0, 1.0),',
         '        f"{_GATES}:relu_tanh",\n        (0.0, 0.5),',
+    ),
+    Mutant(
+        "shut routes teach nothing",
+        "emit.py",
+        'teaches = value.gradient == "all"',
+        'teaches = value.gradient == "everything"',
+    ),
+    Mutant(
+        "shut routes teach the wrong way",
+        "runtime/surrogate.py",
+        "torch.where(where, product.sum_to_size(where.shape), 0.0)",
+        "torch.where(where, -product.sum_to_size(where.shape), 0.0)",
+    ),
+    Mutant(
+        "open routes teach twice",
+        "runtime/dense.py",
+        "where = both(decision.taught & ~opened, source.present)",
+        "where = both(decision.taught, source.present)",
+    ),
+    Mutant(
+        "what is nothing passes no gradient on",
+        _S,
+        "return self.added(frame, streams).taught([one for rows in streams for one in rows.shut])",
+        "return self.added(frame, streams)",
+    ),
+    Mutant(
+        "gates in shut branches are recorded",
+        "runtime/report.py",
+        "    if counted is None:\n        return decision\n",
+        "    if counted is None or True:\n        return decision\n",
+    ),
+    Mutant(
+        "shut images count in active norms",
+        _S,
+        "tuple(self.pieces(frame, source.among(reached), takers & decision.recorded))",
+        "tuple(self.pieces(frame, source.among(reached), takers | beside))",
     ),
 )

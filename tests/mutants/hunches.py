@@ -63,4 +63,10 @@ HUNCHES = {
     "small maps rounded up": "ops have their shape",
     "the maximum leaves routes out": "costs are bounded",
     "the minimum keeps everything open": "costs are bounded",
+    "shut routes teach nothing": _TRAIN,
+    "shut routes teach the wrong way": _TRAIN,
+    "open routes teach twice": _TRAIN,
+    "what is nothing passes no gradient on": _TRAIN,
+    "gates in shut branches are recorded": _TRAIN,
+    "shut images count in active norms": _TRAIN,
 }
