@@ -170,8 +170,19 @@ def _joined(outcome: Outcome, served: Outcome, places: list[int]) -> Outcome:
     def view(convention: str) -> Cost:
         first, second = outcome.routing.cost.under(convention), served.routing.cost.under(convention)
         at = torch.tensor(places, device=first.executed.device)
-        executed = first.executed.index_add(0, at, second.executed)
-        return Cost(put(first.expected, second.expected), put(first.hard, second.hard), executed, convention, view)
+
+        def joined(first: Cost, second: Cost) -> Cost:
+            executed = first.executed.index_add(0, at, second.executed)
+            expected, hard = put(first.expected, second.expected), put(first.hard, second.hard)
+            return Cost(expected, hard, executed, convention, view, parts)
+
+        def parts() -> dict[str, Cost]:
+            kept, whole = first.by_value(), second.by_value()
+            nothing = torch.zeros_like(first.hard)
+            none = Cost(nothing, nothing, nothing, convention)
+            return {value: joined(kept.get(value, none), cost) for value, cost in whole.items()}
+
+        return joined(first, second)
 
     def put_known(whole: ByRoute | None, rows: ByRoute | None) -> ByRoute | None:
         return None if whole is None or rows is None else put_each(whole, rows)

@@ -45,6 +45,7 @@ def tensors(outcome: Outcome, convention: str) -> dict[str, Tensor]:
             found[f"logit {node} {name}"] = torch.where(torch.isnan(weight), weight, routing.logits[node][name])
             found[f"margin {node} {name}"] = routing.margins()[node][name]
     cost = routing.cost.under(convention)
+    assert torch.allclose(sum((one.hard for one in cost.by_value().values()), torch.zeros_like(cost.hard)), cost.hard)
     return {**found, "expected": cost.expected, "hard": cost.hard}
 
 

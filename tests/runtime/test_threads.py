@@ -13,6 +13,7 @@ import torch
 
 from routespace.runtime import blanks
 from routespace.runtime.blanks import BlankStore
+from tests.runtime import soak
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +42,10 @@ def test_a_store_at_its_limit_holds_what_it_says(monkeypatch: pytest.MonkeyPatch
 
     in_threads(work)
     assert store.bytes == sum(value.nbytes for value, _ in store.entries.values()) <= 4000
+
+
+def test_threads_get_what_one_thread_alone_gets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert soak.main(["--calls", "200", "--threads", "4", "--seed", "1"]) == 0, capsys.readouterr().out
 
 
 def test_what_is_kept_twice_counts_once() -> None:
