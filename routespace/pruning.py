@@ -196,6 +196,7 @@ def _joined(outcome: Outcome, served: Outcome, places: list[int]) -> Outcome:
         lambda: put_each(before.margins(), after.margins()),
         put_known(before.consulted, after.consulted),
         put_known(before.opened, after.opened),
+        before.forced,
     )
     if isinstance(outcome.output, dict):
         output: Any = {name: put(tensor, served.output[name]) for name, tensor in outcome.output.items()}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from numbers import Real
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -95,11 +96,17 @@ def _stay(body: nn.Module, mode: bool = True) -> nn.Module:
 
 
 @contextmanager
-def replaying(module: nn.Module, routing: Routing) -> Iterator[nn.Module]:
+def replaying(
+    module: nn.Module, routing: Routing, weights: Literal["recorded", "live"] = "recorded"
+) -> Iterator[nn.Module]:
     """Within the block, every gate decides as recorded in `routing` (of the same images, in their order).
 
-    Raises `GateError` where that is no routing of this space.
+    With `weights` "live" each gate that decided by itself is asked, and charged: what it opened is open, with the
+    weights that its logits have now, which it learns by. A gate that was forced stays forced. Raises `GateError` where
+    that is no routing of this space.
     """
+    if weights not in ("recorded", "live"):
+        raise GateError(f"weights are replayed as `recorded`, or are `live`, not {weights!r}")
     if not isinstance(routing, Routing):
         raise GateError(f"what is replayed is `outcome.routing`, not a {type(routing).__name__}")
     for node, routes in controls(module).items():
@@ -109,9 +116,11 @@ def replaying(module: nn.Module, routing: Routing) -> Iterator[nn.Module]:
     overrides: dict[Handle, Override] = {}
     for node, routes in controls(module).items():
         for control in {control for control, _ in routes.values()}:
-            weights = tuple(_recorded(routing, node, route) for route in control.routes)
+            names = [(node, route) for route in control.routes]
+            asked = weights == "live" and not routing.forced.issuperset(names)
+            given = None if asked else tuple(_recorded(routing, *name) for name in names)
             opened = tuple(routing.opens(node, route) for route in control.routes)
-            overrides[control] = Override(control.routes, weights, opened)
+            overrides[control] = Override(control.routes, given, opened)
     with entering(overrides):
         yield module
 

@@ -18,6 +18,7 @@ from routespace.runtime.frame import Frame
 from routespace.runtime.layers import counting
 from routespace.runtime.leaves import Atoms, GateLeaf, RouteParts
 from routespace.runtime.merges import Merger
+from routespace.runtime.override import Override
 from routespace.runtime.surrogate import Surrogate, attached
 from routespace.runtime.tree import active_norms, run
 
@@ -38,10 +39,10 @@ class Decision(NamedTuple):
     """What a gate decided for a batch.
 
     `weights` (N, K) are 0 where shut or unreached; `open` (N, K); `active`, `reached` (N,): some route is open; the
-    gate was consulted. `consulted` is False for a gate that was forced. `logits` (N, K) as computed. `margin` gives
-    the distance (N, K) of each decision from flipping. `counted` (N,): what is recorded and charged, None for all that
-    reached it; others were asked inside a branch that runs for a gradient alone. `taught` (N,): whose shut routes teach
-    the gate, None for nobody's.
+    gate was consulted. `consulted` is False for a gate that was forced, and not asked. `logits` (N, K) as computed.
+    `margin` gives the distance (N, K) of each decision from flipping. `counted` (N,): what is recorded and charged,
+    None for all that reached it; others were asked inside a branch that runs for a gradient alone. `taught` (N,): whose
+    shut routes teach the gate, None for nobody's.
     """
 
     weights: Tensor
@@ -59,9 +60,9 @@ class Decision(NamedTuple):
         return self.open[:, index]
 
 
-def distance(activation: nn.Module, logits: Tensor, weights: Tensor, below: float, consulted: bool) -> Tensor:
+def distance(activation: nn.Module, logits: Tensor, weights: Tensor, below: float, free: bool) -> Tensor:
     """How far decisions are from flipping: by their own logit, or by the sum of weights that closes an image."""
-    if not consulted:
+    if not free:
         return torch.full_like(logits, torch.inf)
     own = margin(activation, logits)
     return torch.minimum(own, (weights.sum(1, keepdim=True) - below).abs()) if below > 0 else own
@@ -219,9 +220,9 @@ class Gate(GateLeaf):
         asked = both(x.present, needed(self.atoms, decisions))
         recorded = both(x.present, counted(self.atoms, decisions)) if is_taught(decisions) else None
         override = frame.setting(self.control)
-        if override is not None:
-            weights, opened = override.decided(frame.batch, x.value)
-            return self.decide(weights, opened, asked, recorded, weights, consulted=False)
+        if override is not None and not override.asks:
+            weights, opened = override.decided(frame.batch, frame.deciding)
+            return self.decide(weights, opened, asked, recorded, weights, override)
         picked = None
         if self.coupled and self.training and asked is not None:
             picked = asked.nonzero().squeeze(1)
@@ -231,7 +232,7 @@ class Gate(GateLeaf):
         if picked is not None:
             logits = logits.new_zeros(frame.batch, logits.shape[1]).index_copy(0, picked, logits)
         weights, opened = self.activation(logits)
-        return self.decide(weights, opened, asked, recorded, logits, consulted=True)
+        return self.decide(weights, opened, asked, recorded, logits, override)
 
     def decide(
         self,
@@ -240,15 +241,14 @@ class Gate(GateLeaf):
         asked: Tensor | None,
         recorded: Tensor | None,
         logits: Tensor,
-        consulted: bool,
+        override: Override | None,
     ) -> Decision:
+        consulted = override is None or override.asks
         reached = asked if asked is not None else opened.new_ones(opened.shape[0])
-        opened = opened & reached[:, None]
-        if self.below > 0:
-            opened = opened & ~(torch.where(opened, weights, 0.0).sum(1, keepdim=True) < self.below)
+        opened = self.settled(weights, opened, override, recorded) & reached[:, None]
         taught = both(reached, recorded) if consulted and self.is_taught(weights) else None
         weights = torch.where(reached[:, None], self.shown(weights, opened), 0.0)
-        far = partial(distance, self.activation, logits, weights, self.below, consulted)
+        far = partial(distance, self.activation, logits, weights, self.below, override is None)
         return Decision(weights, opened, opened.any(1), reached, consulted, logits, far, recorded, taught)
 
 

@@ -89,12 +89,12 @@ class Gate(dense.Gate):
     def forward(self, frame: Frame, x: Flow, *decisions: Decision) -> Decision:
         wanted = both(x.present, needed(self.atoms, decisions))
         override = frame.setting(self.control)
-        if override is not None:
-            weights, opened = override.decided(frame.batch, x.value)
-            return self.decide(weights, opened, wanted, None, weights, consulted=False)
+        if override is not None and not override.asks:
+            weights, opened = override.decided(frame.batch, frame.deciding)
+            return self.decide(weights, opened, wanted, None, weights, override)
         logits = on_rows(self.body, x.value, wanted, frame, self.targets).flatten(1)
         weights, opened = self.activation(logits)
-        return self.decide(weights, opened, wanted, None, logits, consulted=True)
+        return self.decide(weights, opened, wanted, None, logits, override)
 
 
 class Route(nn.Module):

@@ -22,12 +22,12 @@ class Gate(GateLeaf):
         wanted = both(x.present, needed(self.atoms, decisions))
         reached = wanted if wanted is not None else x.value.new_ones(frame.batch, dtype=torch.bool)
         override = frame.setting(self.control)
-        if override is not None:
-            weights, opened = override.decided(frame.batch, x.value, frame.values[self.name])
-            return decided(self, weights, opened, reached, None, weights, consulted=False)
+        if override is not None and not override.asks:
+            weights, opened = override.decided(frame.batch, frame.deciding, frame.values[self.name])
+            return decided(self, weights, opened, reached, None, weights, override)
         logits = on_rows(self.body, x.value, wanted, frame, self.targets)
         weights, opened = self.activation(logits)
-        return decided(self, weights, opened, reached, None, logits, consulted=True)
+        return decided(self, weights, opened, reached, None, logits, override)
 
 
 class Route(nn.Module):

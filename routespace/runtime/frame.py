@@ -57,6 +57,11 @@ class Frame:
     def dtype(self) -> torch.dtype:
         return self.images.dtype
 
+    @property
+    def deciding(self) -> Tensor:
+        """An empty tensor of the device and the dtype that gates decide in: float32, and float64 of such images."""
+        return self.images.new_empty(0, dtype=torch.promote_types(self.dtype, torch.float32))
+
     def rectified(self, x: Tensor) -> Tensor:
         """relu(x), computed once for the routes of a node that all begin with it; nobody writes into it."""
         known = self.relus.get(id(x))

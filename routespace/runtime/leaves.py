@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from routespace.runtime.override import Control
+from routespace.runtime.override import Control, Override
 
 Atoms = tuple[tuple[int, int | None], ...]
 """Pairs of (which of the decisions given, route index or None for closed)."""
@@ -53,6 +53,17 @@ class GateLeaf(nn.Module):
         self.control = Control(parts.routes)
         self.node = self.name = ""
         self.atoms: Atoms | None = None
+
+    def settled(self, weights: Tensor, opened: Tensor, override: Override | None, recorded: Tensor | None) -> Tensor:
+        """What is open of what the activation opens of the routes (N, K) of a whole batch: none where weights sum to
+        less than `below`; what was open where that is replayed, for the images (N,) that are `recorded`, None for all.
+        """
+        if self.below > 0:
+            opened = opened & ~(torch.where(opened, weights, 0.0).sum(1, keepdim=True) < self.below)
+        if override is None or not override.asks:
+            return opened
+        held = override.opens(weights)
+        return held if recorded is None else torch.where(recorded.view(-1, *[1] * (held.dim() - 1)), held, opened)
 
     def shown(self, weights: Tensor, opened: Tensor) -> Tensor:
         """The weights of open routes, 0 of the others: in training with the slope of an activation that decides hard,

@@ -19,6 +19,7 @@ from routespace.runtime.frame import Frame
 from routespace.runtime.layers import MaxPool, Mean, ResizeBy, ResizeTo, Sizes, counting
 from routespace.runtime.leaves import GateLeaf, RouteParts
 from routespace.runtime.outside import outside_of
+from routespace.runtime.override import Override
 from routespace.runtime.positions import reference_where
 from routespace.runtime.positions.geometry import POINTWISE, leaves
 from routespace.runtime.surrogate import Surrogate, attached
@@ -87,20 +88,21 @@ def decided(
     reached: Tensor,
     recorded: Tensor | None,
     logits: Tensor,
-    consulted: bool,
+    override: Override | None,
 ) -> MapDecision:
     """The decision of maps (N, K, H, W) for the images that reach the gate, of which some are `recorded`."""
+    consulted = override is None or override.asks
     here = reached.view(-1, 1, 1, 1)
-    opened = opened & here
+    opened = gate.settled(weights, opened, override, recorded) & here
     learns = both(reached, recorded) if consulted and gate.is_taught(weights) else None
     weights = torch.where(here, gate.shown(weights, opened), 0.0)
-    far = partial(_distance, gate.activation, logits, consulted)
+    far = partial(_distance, gate.activation, logits, override is None)
     active = opened.flatten(1).any(1)
     return MapDecision(weights, opened, active, reached, consulted, logits, far, recorded, learns)
 
 
-def _distance(activation: nn.Module, logits: Tensor, consulted: bool) -> Tensor:
-    return margin(activation, logits) if consulted else torch.full_like(logits, torch.inf)
+def _distance(activation: nn.Module, logits: Tensor, free: bool) -> Tensor:
+    return margin(activation, logits) if free else torch.full_like(logits, torch.inf)
 
 
 def of_rows(rows: Tensor | None, make: Callable[..., Tensor], *given: Tensor) -> Tensor:
@@ -120,15 +122,15 @@ class Gate(GateLeaf):
         recorded = both(x.present, counted(self.atoms, decisions)) if is_taught(decisions) else None
         reached = wanted if wanted is not None else x.value.new_ones(frame.batch, dtype=torch.bool)
         override = frame.setting(self.control)
-        if override is not None:
-            weights, opened = override.decided(frame.batch, x.value, frame.values[self.name])
-            return decided(self, weights, opened, reached, recorded, weights, consulted=False)
+        if override is not None and not override.asks:
+            weights, opened = override.decided(frame.batch, frame.deciding, frame.values[self.name])
+            return decided(self, weights, opened, reached, recorded, weights, override)
         asked = wanted if self.coupled and self.training else None
         beside = recorded if asked is None or recorded is None else recorded[asked]
         with counting(beside):
             logits = of_rows(asked, lambda x: run(self.body, x, frame.sizes, self.targets), x.value)
         weights, opened = self.activation(logits)
-        return decided(self, weights, opened, reached, recorded, logits, consulted=True)
+        return decided(self, weights, opened, reached, recorded, logits, override)
 
 
 def there(source: Flow, decision: MapDecision, index: int) -> tuple[Tensor, Tensor]:

@@ -26,24 +26,35 @@ class Control(Handle):
 class Override:
     """Weights of the routes of a gate and where they are open (weights of 0 and NaN do not tell that of a record).
 
-    Without `opened`, weights above 0 are open, and NaN.
+    Without `opened`, weights above 0 are open, and NaN. Without `weights`, the gate is asked for them; what is open is
+    what was `opened` all the same.
     """
 
     routes: tuple[str, ...]
-    weights: tuple[Weight, ...]
+    weights: tuple[Weight, ...] | None
     opened: tuple[Tensor, ...] | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether the gate is asked all the same."""
+        return self.weights is None
 
     def decided(self, batch: int, like: Tensor, size: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
         """The weights and which of them are open, on the device of `like`: (N, K), or (N, K, H, W) of a gate per
         position for maps of `size`."""
+        assert self.weights is not None
         weights = self._columns(self.weights, batch, like, size)
-        if self.opened is None:
-            return weights, ~(weights <= 0)
-        return weights, self._columns(self.opened, batch, like, size) > 0
+        return weights, ~(weights <= 0) if self.opened is None else self.opens(weights)
+
+    def opens(self, weights: Tensor) -> Tensor:
+        """Which routes are open, shaped as the weights of the whole batch."""
+        assert self.opened is not None
+        size = (weights.shape[2], weights.shape[3]) if weights.dim() == 4 else None
+        return self._columns(self.opened, weights.shape[0], weights, size) > 0
 
     def among(self, places: Sequence[int]) -> Override:
         """What is said of the images at `places` of the batch."""
-        weights = tuple(_taken(weight, places) for weight in self.weights)
+        weights = None if self.weights is None else tuple(_taken(weight, places) for weight in self.weights)
         opened = None if self.opened is None else tuple(mask[list(places)] for mask in self.opened)
         return Override(self.routes, weights, opened)
 

@@ -62,7 +62,8 @@ class Report(nn.Module):
         for (node, routes), decision in zip(self.gates, decisions, strict=True):
             consulted.setdefault(node, {}).update(dict.fromkeys(routes, decision.reached))
         far = partial(self._margins, decisions)
-        routing = Routing(weights, logits, reached, partial(view, self.meter.convention), far, consulted, opened)
+        told = partial(view, self.meter.convention)
+        routing = Routing(weights, logits, reached, told, far, consulted, opened, self._forced(decisions))
         if self.debug:
             bad = routing.nan_gates()
             if bad:
@@ -71,6 +72,10 @@ class Report(nn.Module):
             outputs = anchored(outputs, frame.parameters())
         output = outputs[0] if len(outputs) == 1 else dict(zip(self.keys, outputs, strict=True))
         return Outcome(output, routing, frame.size, frozenset(frame.missed))
+
+    def _forced(self, decisions: Sequence[Decision]) -> frozenset[tuple[str, str]]:
+        gates = zip(self.gates, decisions, strict=True)
+        return frozenset((node, route) for (node, routes), one in gates if not one.consulted for route in routes)
 
     def _by_node(self, decisions: Sequence[Decision]) -> tuple[ByRoute, ByRoute, dict[str, Tensor]]:
         weights = self._spread([decision.weights for decision in decisions], decisions)

@@ -61,7 +61,8 @@ class Routing:
     `weights[node][route]` are (N,), of gates per position (N, H, W), NaN where the gate was not consulted; `logits`
     likewise, before the activation. `reached[node]` (N,) tells for which images a gate of it was consulted, and
     `consulted[node][route]` (N,), where it is known, for which that of a route. `opened[node][route]`, where it was
-    recorded, tells what is open (bool, shaped as the weights): a weight may round to 0, and NaN is open.
+    recorded, tells what is open (bool, shaped as the weights): a weight may round to 0, and NaN is open. `forced` are
+    the (node, route) whose gate did not decide by itself.
 
     One that is pickled, on its way to another process, or copied holds tensors and no part of the module: its cost and
     margins are worked out then, and the cost can only be read as it is.
@@ -74,6 +75,7 @@ class Routing:
     margin_of: Callable[[], ByRoute] | None = field(default=None, repr=False)
     consulted: ByRoute | None = field(default=None, repr=False)
     opened: ByRoute | None = field(default=None, repr=False)
+    forced: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         margins = None if self.margin_of is None else Recorded(self.margins())
@@ -139,7 +141,7 @@ def _flatten(outcome: Outcome) -> tuple[list[Any], Any]:
         cost.expected,
         cost.hard,
         cost.executed,
-    ], [cost.convention, outcome.size]
+    ], [cost.convention, outcome.size, sorted(routing.forced)]
 
 
 def _frozen(size: Any) -> Any:
@@ -148,10 +150,11 @@ def _frozen(size: Any) -> Any:
 
 
 def _unflatten(parts: Iterable[Any], context: Any) -> Outcome:
-    convention, size = context
+    convention, size, forced = context
     output, weights, logits, reached, consulted, opened, expected, hard, executed = parts
     cost = Cost(expected, hard, executed, str(convention))
-    routing = Routing(weights, logits, reached, lambda: cost, consulted=consulted, opened=opened)
+    own = frozenset((node, route) for node, route in forced)
+    routing = Routing(weights, logits, reached, lambda: cost, consulted=consulted, opened=opened, forced=own)
     return Outcome(output, routing, _frozen(size))
 
 

@@ -20,6 +20,7 @@ from routespace.runtime.frame import Frame
 from routespace.runtime.layers import counting
 from routespace.runtime.leaves import Atoms, GateLeaf, GateParts, RouteParts
 from routespace.runtime.merges import Merger, add_up
+from routespace.runtime.override import Override
 from routespace.runtime.rows import Piece, Rows, Shut, assemble, blank, each, join, laid_out, presence, taught, zeros_of
 from routespace.runtime.surrogate import Surrogate
 from routespace.runtime.tree import active_norms
@@ -257,11 +258,11 @@ class Gate(GateLeaf):
         pieces = list(x.pieces) if wanted is None else x.among(wanted)
         images = [image for piece in pieces for image in piece.images]
         recorded = frozenset(images) if active is None else active.intersection(images)
-        like = frame.images
+        like = frame.deciding
         override = frame.setting(self.control)
-        if override is not None:
+        if override is not None and not override.asks:
             weights, opened = (one[images] for one in override.decided(frame.batch, like))
-            return self.decide(frame, images, recorded, weights, weights, opened, consulted=False)
+            return self.decide(frame, images, recorded, weights, weights, opened, override)
         if self.training and self.coupled:
             pieces = join(pieces)
             images = [image for piece in pieces for image in piece.images]
@@ -270,7 +271,7 @@ class Gate(GateLeaf):
             logits = [self.logits(frame, piece) for piece in pieces]
         joined = torch.cat(logits) if logits else frame.anchored(like.new_zeros(0, len(self.routes)))
         weights, opened = self.activation(joined)
-        return self.decide(frame, images, recorded, joined, weights, opened, consulted=True)
+        return self.decide(frame, images, recorded, joined, weights, opened, override)
 
     def logits(self, frame: Frame, piece: Piece) -> Tensor:
         if not piece.blank:
@@ -289,12 +290,10 @@ class Gate(GateLeaf):
         logits: Tensor,
         weights: Tensor,
         opened: Tensor,
-        consulted: bool,
+        override: Override | None,
     ) -> Decision:
-        if self.below > 0:
-            opened = opened & ~(torch.where(opened, weights, 0.0).sum(1, keepdim=True) < self.below)
+        consulted = override is None or override.asks
         taught = recorded if consulted and self.is_taught(weights) else frozenset[int]()
-        weights = self.shown(weights, opened)
         if images != list(range(frame.batch)):
             place = torch.tensor(images, device=weights.device, dtype=torch.long)
             full = weights.new_zeros(frame.batch, len(self.routes))
@@ -307,11 +306,13 @@ class Gate(GateLeaf):
         beside = None
         if len(recorded) < len(images):
             beside = torch.tensor([image in recorded for image in range(frame.batch)], device=weights.device)
+        opened = self.settled(weights, opened, override, beside) & reached[:, None]
+        weights = self.shown(weights, opened)
         taken, host = opened.tolist(), weights.tolist()
         takers = tuple(frozenset(image for image in images if taken[image][route]) for route in range(len(self.routes)))
         running = frozenset().union(*takers)
         closed = frozenset(images) - running
-        far = partial(distance, self.activation, logits, weights, self.below, consulted)
+        far = partial(distance, self.activation, logits, weights, self.below, override is None)
         record = (weights, opened, opened.any(1), reached, consulted, logits, far)
         return Decision(*record, host, takers, closed, running, beside, recorded, taught)
 

@@ -15,6 +15,7 @@ from routespace.runtime.frame import Frame
 from routespace.runtime.layers import counting
 from routespace.runtime.leaves import GateLeaf, GateParts, RouteParts
 from routespace.runtime.maps import decided, is_skippable, selected, taught
+from routespace.runtime.override import Override
 from routespace.runtime.positions import Work, exact, measured, run_where
 from routespace.runtime.positions.choose import Chooser
 from routespace.runtime.positions.geometry import leaves
@@ -60,24 +61,24 @@ class Gate(GateLeaf):
         if len(recorded) < len(images):
             beside = torch.tensor([image in recorded for image in range(frame.batch)], device=frame.images.device)
         size = frame.values[self.name]
-        full = frame.images.new_zeros(frame.batch, len(self.routes), *size)
+        full = frame.deciding.new_zeros(frame.batch, len(self.routes), *size)
         reached = torch.zeros(frame.batch, dtype=torch.bool, device=full.device)
         reached[images] = True
         override = frame.setting(self.control)
-        if override is not None:
+        if override is not None and not override.asks:
             weights, opened = override.decided(frame.batch, full, size)
-            return self.decide(weights, opened, reached, beside, weights, images, recorded, consulted=False)
+            return self.decide(weights, opened, reached, beside, weights, images, recorded, override)
         with counting(None if beside is None else beside[images]):
             made = [self.plan(piece.value, frame).expand(len(piece.images), -1, -1, -1) for piece in pieces]
         for piece in pieces:
             frame.log(self.unit, piece.images[:1] if piece.blank else piece.images)
         if made:
             place = torch.tensor(images, device=full.device)
-            logits = full.to(made[0].dtype).index_copy(0, place, torch.cat(made))
+            logits = full.index_copy(0, place, torch.cat(made))
         else:
             logits = frame.anchored(full)
         weights, opened = self.activation(logits)
-        return self.decide(weights, opened, reached, beside, logits, images, recorded, consulted=True)
+        return self.decide(weights, opened, reached, beside, logits, images, recorded, override)
 
     def decide(
         self,
@@ -88,9 +89,9 @@ class Gate(GateLeaf):
         logits: Tensor,
         images: list[int],
         recorded: frozenset[int],
-        consulted: bool,
+        override: Override | None,
     ) -> MapDecision:
-        found = decided(self, weights, opened, reached, beside, logits, consulted)
+        found = decided(self, weights, opened, reached, beside, logits, override)
         some = found.open.flatten(2).any(2).tolist()
         takers = tuple(frozenset(image for image in images if some[image][k]) for k in range(len(self.routes)))
         here = frozenset(images)

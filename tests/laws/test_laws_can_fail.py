@@ -84,6 +84,7 @@ BENDS: dict[str, Bend] = {
     "opening costs": _costs(hard=lambda cost: -cost.hard),
     "images stand alone": _outputs(lambda x: x + len(x)),
     "replay is exact": _outputs(lambda x: x + torch.rand_like(x)),
+    "live replays teach": _outputs(lambda x: x + torch.rand_like(x)),
     "executed is counted": _costs(executed=lambda cost: cost.executed + 1000),
     "expected is hard": _costs(expected=lambda cost: cost.expected * 2),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 _A, _D, _S, _R = "runtime/activations.py", "runtime/dense.py", "runtime/sparse.py", "space/standard.py"
+_L = "runtime/leaves.py"
 
 GATES = (
     Mutant(
@@ -49,12 +50,12 @@ GATES = (
     Mutant(
         "unreached gates decide",
         _D,
-        "opened = opened & reached[:, None]",
-        "opened = opened & (reached | True)[:, None]",
+        "override, recorded) & reached[:, None]",
+        "override, recorded) & (reached | True)[:, None]",
     ),
     Mutant(
         "sum below ε taken for the largest",
-        _D,
+        _L,
         "torch.where(opened, weights, 0.0).sum(1, keepdim=True) < self.below",
         "torch.where(opened, weights, 0.0).amax(1, keepdim=True) < self.below",
     ),
@@ -70,7 +71,31 @@ GATES = (
         "logits = run(self.body, values, frame.sizes, self.targets).flatten(1)",
         "logits = run(self.body, values - 1e-3 * values.mean(0), frame.sizes, self.targets).flatten(1)",
     ),
-    Mutant("ε ignored where work is skipped", _S, "        if self.below > 0:\n", "        if self.below > 1:\n"),
+    Mutant("ε ignored where work is skipped", _S, "self.settled(weights, opened, override, beside) &", "opened &"),
+    Mutant(
+        "a live replay opens what is open now",
+        _L,
+        "return held if recorded is None else",
+        "return opened if recorded is None else",
+    ),
+    Mutant(
+        "a live replay opens what it recorded of nobody",
+        _L,
+        "return held if recorded is None else torch.where(recorded.view(-1, *[1] * (held.dim() - 1)), held, opened)",
+        "return held",
+    ),
+    Mutant(
+        "live weights are those recorded",
+        "runtime/control.py",
+        'asked = weights == "live" and',
+        'asked = weights == "none" and',
+    ),
+    Mutant(
+        "what was forced is let go of",
+        "runtime/control.py",
+        "not routing.forced.issuperset(names)",
+        "not routing.forced.issuperset([*names, None])",
+    ),
     Mutant(
         "closed images are lost", _S, "closed = frozenset(images) - running", "closed = frozenset(images) & running"
     ),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import pickle
 from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
 import routespace as rs
 
@@ -98,3 +100,72 @@ def test_what_is_forced_within_a_replay_is_forced() -> None:
         after = module(images).routing
     assert inner.opened["layer0"]["keep"].tolist() == [False, False]
     assert after.opened["layer0"]["keep"].tolist() == [True, True]
+
+
+LEARNS = """space s {
+  input image: 3
+  gate g per image { body mean | conv(1, routes, bias); activation relu_tanh }
+  gate fine per position { body conv(3, routes, bias); activation relu_tanh }
+  node {
+    x = image | conv(3, 4, stride = 4)
+    m = x + fine(x) * (x | conv(3))
+    h = m + (sum by g(m) { a: m | conv(1); b: m | conv(3) })
+    send h by g(h) { keep: relu; more: conv(3) } closed keep = x below 0.2
+  }
+  output y = keep + more
+}"""
+
+
+def learning(form: str) -> nn.Module:
+    module = rs.compile(rs.loads(LEARNS), form=form, seed=1)  # type: ignore[arg-type]
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            if "gate" in name:
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) / parameter.numel() ** 0.5 + 0.1)
+    return module
+
+
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+def test_gates_learn_while_their_decisions_are_held(form: str) -> None:
+    module, images = learning(form).train(), torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    record = module(images).routing
+    gates = [one for name, one in module.named_parameters() if "gate" in name]
+    before = [one.detach().clone() for one in gates]
+    optimizer = torch.optim.SGD(gates, 0.1)
+    for _ in range(3):
+        with rs.replaying(module, record, weights="live"):
+            outcome = module(images)
+        optimizer.zero_grad()
+        (outcome.output.square().mean() + outcome.routing.cost.expected.mean() * 1e-6).backward()
+        optimizer.step()
+    assert any(not torch.equal(one, other) for one, other in zip(gates, before, strict=True))
+    routes = [(node, route) for node, of in record.weights.items() for route in of]
+    assert all(torch.equal(outcome.routing.opens(*one), record.opens(*one)) for one in routes)
+    assert any(not torch.equal(outcome.routing.weights[n][r], record.weights[n][r]) for n, r in routes)
+    free = module(images).routing
+    assert torch.equal(outcome.routing.cost.hard, record.cost.hard)  # gates are charged
+    assert all(one.isinf().all() for of in outcome.routing.margins().values() for one in of.values())
+    assert not all(one.isinf().all() for of in free.margins().values() for one in of.values())
+
+
+@pytest.mark.parametrize("form", ["dense", "sparse", "export"])
+def test_what_was_forced_stays_forced_in_a_live_replay(form: str) -> None:
+    module, images = learning(form).eval(), torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        with rs.forcing(module, {"node": {"h.2_a": 0.3}}):
+            record = module(images).routing
+        with rs.replaying(module, record, weights="live"):
+            again = module(images).routing
+        with rs.replaying(module, pickle.loads(pickle.dumps(again)), weights="live"):
+            third = module(images).routing
+    assert record.forced == again.forced == third.forced != frozenset()
+    assert again.weights["node"]["h.2_a"].tolist() == pytest.approx([0.3, 0.3])
+    assert torch.equal(third.weights["node"]["h.2_a"], record.weights["node"]["h.2_a"])
+
+
+def test_weights_are_recorded_or_live() -> None:
+    module = learning("dense").eval()
+    record = module(torch.rand(1, 3, 64, 64)).routing
+    with pytest.raises(rs.GateError, match="`recorded`, or are `live`, not 'new'"), rs.replaying(module, record, "new"):  # type: ignore[arg-type]
+        pass

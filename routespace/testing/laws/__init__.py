@@ -20,6 +20,7 @@ from routespace.testing.laws.batches import images_stand_alone, replay_is_exact
 from routespace.testing.laws.counts import executed_is_counted, expected_is_hard_when_decided
 from routespace.testing.laws.follow import closed_paths_do_not_matter, weights_are_followed
 from routespace.testing.laws.hits import hits
+from routespace.testing.laws.live import live_replays_teach
 from routespace.testing.laws.nan import nan_is_open
 from routespace.testing.laws.positions import needed_positions_only
 from routespace.testing.laws.prices import costs_are_bounded, expected_cost_teaches
@@ -42,6 +43,7 @@ LAWS: Mapping[str, Callable[[Subject], None]] = {
     "opening costs": opening_costs,
     "images stand alone": images_stand_alone,
     "replay is exact": replay_is_exact,
+    "live replays teach": live_replays_teach,
     "needed positions only": needed_positions_only,
     "nan is open": nan_is_open,
     "executed is counted": executed_is_counted,
