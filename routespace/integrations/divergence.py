@@ -32,11 +32,12 @@ def diverged(
     losses: Mapping[str, float],
     images: Sequence[Tensor] | Tensor,
     module: nn.Module,
+    what: str = "loss",
     *,
     item: Callable[[int], str],
     moved: bool,
 ) -> RunError:
-    """The error for a `step` of which some of the `losses` are not finite, before it changes a weight.
+    """The error for a `step` whose loss or gradient is not finite, before it changes a weight; `losses` are its parts.
 
     `item` names the image at a place of the batch. The rate is blamed only where weights have `moved` by it before.
     """
@@ -44,7 +45,7 @@ def diverged(
     if place is not None:
         return broken_item(item(place))
     told = ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
-    message = f"the loss of step {step} is not finite ({told})"
+    message = f"the {what} of step {step} is not finite ({told})"
     weight = not_finite(dict(module.named_parameters()) | dict(module.named_buffers()))
     if weight is not None:
         message += f": `{weight}` was not before it"

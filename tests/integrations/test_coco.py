@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 import routespace as rs
+from routespace.integrations.fault import RunError
 from routespace.integrations.scenes import CLASSES, draw_scene
 
 pytest.importorskip("torchvision", reason="needs routespace[detection]", exc_type=ModuleNotFoundError)
@@ -250,8 +252,35 @@ def test_crowds_are_not_learnt(files: tuple[Path, Path], tmp_path: Path) -> None
     content = json.loads(files[1].read_text())["annotations"]
     crowds = coco(tmp_path, files, annotations=[{**one, "iscrowd": 1} for one in content])
     nothing = coco(tmp_path, files, annotations=[])
-    learnt = [train_detector(routed("retinanet"), boxes, steps=2, progress=False) for boxes in (crowds, nothing)]
-    assert learnt[0] == learnt[1]
+    for kind in ("retinanet", "fcos"):
+        learnt = [train_detector(routed(kind), boxes, steps=2, progress=False) for boxes in (crowds, nothing)]
+        assert learnt[0] == learnt[1]
+        for losses in learnt[0]:
+            assert all(map(math.isfinite, losses.values())) and losses["bbox_regression"] == 0.0
+
+
+class Broken(CocoBoxes):
+    """A set of which the fourth image has a value that is no number."""
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        image, target = super().__getitem__(index)
+        return image + (torch.nan if index == 3 else 0.0), target
+
+
+def test_why_a_detector_stops_learning_is_told(files: tuple[Path, Path]) -> None:
+    detector = routed("fcos")
+    with pytest.raises(RunError, match="image 4 of the set holds NaN") as error:
+        train_detector(detector, Broken(*files), steps=6, batch_size=2, progress=False)
+    assert "lr" not in str(error.value)
+    assert all(bool(one.isfinite().all()) for one in detector.parameters())
+    with pytest.raises(RunError, match=r"the (loss|gradient) of step \d is not finite") as error:
+        train_detector(routed("fcos"), CocoBoxes(*files), steps=6, batch_size=2, lr=1e20, progress=False)
+    assert "lower `lr`" in error.value.help
+    detector = routed("fcos")
+    next(detector.backbone.parameters()).register_hook(lambda gradient: gradient / 0.0)
+    with pytest.raises(RunError, match=r"the gradient of step 1 is not finite .*no step came before it") as error:
+        train_detector(detector, CocoBoxes(*files), steps=6, batch_size=2, progress=False)
+    assert "`lr` is not the cause" in error.value.help
 
 
 def test_evaluation_of_what_is_known(files: tuple[Path, Path]) -> None:

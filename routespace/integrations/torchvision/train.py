@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import TypeAlias
 
 import torch
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from routespace.integrations.divergence import diverged
 from routespace.integrations.torchvision.data import CocoBoxes, Target, check_set, collate, without_crowds
 from routespace.integrations.torchvision.head import RoutedHead
 
@@ -37,8 +39,8 @@ def train_detector(
     `lr` rises over `warmup` steps and falls to 0 as half a cosine. The set is gone through in an order that is a
     function of `seed`, anew each time it is used up. Budgets learn how far the run is. Boxes around crowds are not
     learnt. Raises `RouteError` RS956 for a set without images, RS955 for one of more classes than the detector tells
-    apart, and `RuntimeError` where gradients are no numbers. `progress` shows a bar on a terminal and lines
-    elsewhere.
+    apart, and `RunError` in the step whose losses or gradients are not finite, before it changes a weight, with the
+    image if it is one. `progress` shows a bar on a terminal and lines elsewhere.
     """
     if steps < 1 or batch_size < 1:
         raise ValueError(f"{steps} steps of {batch_size} images are asked for; at least one of one is needed")
@@ -54,16 +56,26 @@ def train_detector(
                 detector.head.progress = step / steps
             given = [{name: one.to(device) for name, one in without_crowds(target).items()} for target in targets]
             losses: dict[str, Tensor] = detector([image.to(device) for image in batch], given)
+            told.append({name: float(loss.detach()) for name, loss in losses.items()})
+            broken = partial(
+                diverged, step + 1, told[-1], batch, detector, item=partial(_image, targets), moved=step > 0 and lr > 0
+            )
+            if not all(map(math.isfinite, told[-1].values())):
+                raise broken("loss")
             optimizer.zero_grad(set_to_none=True)
             torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(detector.parameters(), clip, error_if_nonfinite=True)
+            if not bool(nn.utils.clip_grad_norm_(detector.parameters(), clip).isfinite()):
+                raise broken("gradient")
             optimizer.step()
             schedule.step()
-            told.append({name: float(loss.detach()) for name, loss in losses.items()})
             telling.step(step + 1, told[-1])
     if isinstance(detector.head, RoutedHead):
         detector.head.progress = 1.0
     return told
+
+
+def _image(targets: list[Target], place: int) -> str:
+    return f"image {int(targets[place]['image_id'])} of the set"
 
 
 def lr_factor(step: int, steps: int, warmup: int) -> float:

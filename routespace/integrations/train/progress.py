@@ -90,8 +90,9 @@ def progress_callbacks(wanted: bool) -> list[Callback]:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Without Lightning's remarks on the machine, on workers and on its own products."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    """Without Lightning's remarks on the machine, workers and its own products, and torch's on processes that ended."""
+    names = ("lightning.pytorch", "lightning.fabric", "torch.multiprocessing.spawn")
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
