@@ -19,6 +19,7 @@ from routespace.diagnostics import quoted
 
 if TYPE_CHECKING:
     from routespace.cli.running import Model
+    from routespace.graph.ir import RouteGraph
     from routespace.graph.profile import Profile
 
 PROFILE = ".json"
@@ -81,7 +82,7 @@ def extract(
         raise Trouble("a profile is read, not made: it takes neither weights nor `--profile`", code=USAGE)
     if not is_artifact and not is_profile:
         check_weights(weights, seed)
-    given = read_settings(settings)
+    given, home = read_settings(settings), _home(subject / TEXT if is_artifact else subject, out)
     if is_profile and not is_artifact:
         graph, found, whole = build_graph(read_space(subject, given, space)), _read(images), True
     else:
@@ -92,13 +93,8 @@ def extract(
     if profile is not None:
         write_atomically(profile, found.to_json())
     net = extract_net(Nets(graph), found, Fraction(str(at_least)) / 100)
-    assert graph.space is not None
-    bound = ", ".join(f"{one.name} = {_shown(graph.space.parameter(one.name))}" for one in graph.space.parameters)
-    head = f"# Routes open in at least {at_least:g} % of {found.images:,} images, with {bound or 'no parameters'}.\n\n"
-    if str(out) != STDIN and str(subject) != STDIN:
-        home = os.path.relpath(subject / TEXT if is_artifact else subject, out.parent).replace(os.sep, "/")
-        head += f'from "{home}" import {graph.name}\n\n'
-    text = format_text(head + write_net(graph, name, net.routes))
+    imported = f'from "{home}" import {graph.name}\n\n' if home else ""
+    text = format_text(_head(graph, found, at_least) + imported + write_net(graph, name, net.routes))
     if str(out) == STDIN:
         print_text(text)
     else:
@@ -107,6 +103,23 @@ def extract(
         print(f"left out, on no path of such routes: {route}", file=sys.stderr)
     if not whole:
         raise typer.Exit(PROBLEMS)
+
+
+def _home(space: Path, out: Path) -> str | None:
+    """What a net in the file `out` imports its space from, None where one of them is none. Raises `Trouble` for a path
+    that no text can hold."""
+    if STDIN in (str(out), str(space)):
+        return None
+    home = os.path.relpath(space, out.parent).replace(os.sep, "/")
+    if not home.isprintable() or '"' in home:
+        raise Trouble(f"no text can import {quoted(home)}", "rename it, or print the net with `-o -`")
+    return home
+
+
+def _head(graph: RouteGraph, found: Profile, at_least: float) -> str:
+    assert graph.space is not None
+    bound = ", ".join(f"{one.name} = {_shown(graph.space.parameter(one.name))}" for one in graph.space.parameters)
+    return f"# Routes open in at least {at_least:g} % of {found.images:,} images, with {bound or 'no parameters'}.\n\n"
 
 
 def _read(path: Path) -> Profile:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from numpy import float32
@@ -37,10 +38,8 @@ def check_channels(channels: int) -> None:
 
 def read_image(path: Path, channels: int) -> NDArray[float32]:
     """The image (channels, H, W) in [0, 1], as `routespace.integrations.images` reads it. Raises `Trouble`."""
-    try:
+    with _as_trouble():
         return images.read_image(path, channels)
-    except ImageError as error:
-        raise Trouble(error.message, error.help) from None
 
 
 def each_image(paths: Sequence[Path], use: Callable[[Path], None]) -> bool:
@@ -72,8 +71,15 @@ def warn(message: str) -> None:
 
 def _use(path: Path, use: Callable[[Path], None]) -> None:
     try:
-        use(path)
-    except ImageError as error:
-        raise Trouble(error.message, error.help) from None
+        with _as_trouble():
+            use(path)
     except ValueError as error:
         raise Trouble(f"{quoted(path)}: {error}") from None
+
+
+@contextmanager
+def _as_trouble() -> Iterator[None]:
+    try:
+        yield
+    except ImageError as error:
+        raise Trouble(error.message, error.help) from None

@@ -121,7 +121,7 @@ class Scores:
         if predicted.shape != labels.shape:
             made, given = tuple(predicted.shape[1:]), tuple(labels.shape[1:])
             raise ValueError(f"labels are {given}, the predictions of the module {made}")
-        labels = as_labels(labels, self.classes, self.ignore)
+        labels = as_labels(labels.cpu(), self.classes, self.ignore)
         counted = labels != self.ignore
         pairs = labels[counted] * self.classes + predicted[counted]
         self.confusion += torch.bincount(pairs, minlength=self.classes**2).reshape(self.classes, self.classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def images(files: Path) -> Path:
 
 def routes_of(path: Path, name: str, **given: int) -> set[str]:
     """The open routes of a net in a file; it is loaded, and contained."""
-    verdict = Nets(rs.build(rs.load(path, **given))).contains(name)
+    verdict = Nets(rs.build(rs.load(path, root=Path.cwd(), **given))).contains(name)
     assert verdict.is_contained
     return set(verdict.routes)
 
@@ -56,8 +57,8 @@ def test_a_profile_becomes_a_net_that_loads_again(run: Run, files: Path) -> None
         f"left out, on no path of such routes: {name}" for name in ("layer0.s4.down", "layer1.s8.keep")
     ]
     assert routes_of(files / "nets/half.route", "half") == {f"layer{at}.s4.keep" for at in range(3)}
-    assert run("check", "nets/half.route").code == 0
-    assert "contained" in run("contains", "nets/half.route", "half").out
+    assert run("--root", ".", "check", "nets/half.route").code == 0
+    assert "contained" in run("--root", ".", "contains", "nets/half.route", "half").out
     more = run("extract", "tiny.route", "p.json", "--at-least", "40").out
     assert "net common in tiny" in more and "keep[1..2, s8]" in more
 
@@ -139,3 +140,14 @@ def test_a_share_is_taken_as_it_is_written(run: Run, files: Path, percent: int) 
     ended = run("extract", "tiny.route", "p.json", "--at-least", str(percent))
     assert ended.code == 0 and "keep[0..2, s4]" in ended.out
     assert run("extract", "tiny.route", "p.json", "--at-least", f"{percent}.01").code == 1
+
+
+@pytest.mark.parametrize("folder", [os.fsdecode(b"caf\xe9"), 'a"b', "a\nb"])
+def test_a_path_that_no_text_can_hold_is_told_before_images_are_read(folder: str, run: Run, files: Path) -> None:
+    (files / folder).mkdir()
+    (files / "tiny.route").rename(files / folder / "tiny.route")
+    (files / "p.json").write_text(USED.to_json())
+    wanted = ("extract", f"{folder}/tiny.route", "p.json", "--at-least", "50")
+    ended = run(*wanted, "-o", "net.route")
+    assert ended.code == 1 and "no text can import" in ended.err and not (files / "net.route").exists()
+    assert run(*wanted).out.startswith("# Routes open in at least 50 %")

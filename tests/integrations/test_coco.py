@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,6 +112,8 @@ def test_ids_of_other_sets(files: tuple[Path, Path], tmp_path: Path) -> None:
         ({"images": [{"id": 2**63, "file_name": "a"}]}, "an id that int64 does not hold"),
         ({"images": [{"id": 1, "file_name": "a.png", "height": "96", "width": 64}]}, "`height` of image `a.png`"),
         ({"images": [{"id": 1, "file_name": "a.png", "height": 96, "width": 0}]}, "`width` of image `a.png`"),
+        ({"images": [{"id": 1, "file_name": "a.png", "height": 96.5}]}, "`height` of image `a.png`"),
+        ({"images": [{"id": 1, "file_name": "a.png", "height": float("inf")}]}, "`height` of image `a.png`"),
         ({"images": [{"id": 1, "file_name": "../a.png"}]}, "`../a.png` is no file in the folder of images"),
         ({"images": [{"id": 1, "file_name": "b/../../a.png"}]}, "is no file in the folder of images"),
         ({"images": [{"id": 1, "file_name": "/dev/zero"}]}, "`/dev/zero` is no file in the folder of images"),
@@ -139,7 +142,7 @@ def test_other_files_are_told(files: tuple[Path, Path], tmp_path: Path, content:
         CocoBoxes(files[0], tmp_path / "other.json")
 
 
-def photo(tmp_path: Path, orientation: int, box: list[int], **declared: int) -> CocoBoxes:
+def photo(tmp_path: Path, orientation: int, box: list[int], **declared: Any) -> CocoBoxes:
     """A 64x96 photo, as it is stored, with a white thing where its upright, 96x64, has it at [10, 70, 30, 90]."""
     upright = np.zeros((96, 64, 3), np.uint8)
     upright[70:90, 10:30] = 255
@@ -163,10 +166,11 @@ def photo(tmp_path: Path, orientation: int, box: list[int], **declared: int) -> 
         ({}, [10, 70, 20, 20], (96, 64)),
         ({"height": 64, "width": 96}, [70, 34, 20, 20], (64, 96)),
         ({"height": 64}, [70, 34, 20, 20], (64, 96)),
+        ({"height": 64.0, "width": None}, [70, 34, 20, 20], (64, 96)),
     ],
 )
 def test_images_lie_as_their_annotations_declare(
-    tmp_path: Path, declared: dict[str, int], box: list[int], size: tuple[int, int]
+    tmp_path: Path, declared: dict[str, Any], box: list[int], size: tuple[int, int]
 ) -> None:
     image, target = photo(tmp_path, 6, box, **declared)[0]
     left, top, right, bottom = target["boxes"][0].int().tolist()

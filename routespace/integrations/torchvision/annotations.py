@@ -38,6 +38,11 @@ def read_annotations(path: Path) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def declared_size(image: dict[str, Any]) -> tuple[int | None, int | None]:
+    """The height and width that an image of a set is said to have, None where nothing is said."""
+    return image.get("height"), image.get("width")
+
+
 def _check_entries(path: Path, found: dict[str, Any], name: str, wanted: dict[str, type]) -> None:
     """Every entry of a list of `found` has what is wanted, of its type, and an id of its own."""
     if name not in found:
@@ -64,9 +69,8 @@ def _check_image(path: Path, image: dict[str, Any]) -> None:
     name = image["file_name"]
     if os.path.isabs(name) or os.path.normpath(name).split(os.sep)[0] in ("..", "."):
         raise _unfit(path, f"{quoted(name)} is no file in the folder of images")
-    for side in ("height", "width"):
-        given = image.get(side, 1)
-        if not isinstance(given, int) or isinstance(given, bool) or not 0 < given < 2**31:
+    for side, given in zip(("height", "width"), declared_size(image), strict=True):
+        if given is not None and not (_is_length(given) and given >= 1 and given == int(given)):
             raise _unfit(path, f"the `{side}` of image {quoted(name)} is no number of pixels")
 
 

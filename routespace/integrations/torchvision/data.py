@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from routespace.diagnostics import quoted
 from routespace.integrations.fault import fault
 from routespace.integrations.images import ImageError, SizeError, read_image
-from routespace.integrations.torchvision.annotations import read_annotations
+from routespace.integrations.torchvision.annotations import declared_size, read_annotations
 
 Target: TypeAlias = dict[str, Tensor]
 
@@ -42,8 +42,9 @@ class CocoBoxes(Dataset[tuple[Tensor, Target]]):
         for one in found["annotations"]:
             self.annotations[one["image_id"]].append(one)
         for image in self.images:
-            if "height" in image and "width" in image:
-                self._boxes(image, (image["height"], image["width"]))
+            height, width = declared_size(image)
+            if height is not None and width is not None:
+                self._check_boxes(image, height, width)
         categories = sorted(found["categories"], key=lambda one: one["id"])
         self.labels = {one["id"]: place for place, one in enumerate(categories, 1)}
         self.classes: tuple[str, ...] = ("ground", *(one["name"] for one in categories))
@@ -56,18 +57,31 @@ class CocoBoxes(Dataset[tuple[Tensor, Target]]):
             raise IndexError(f"image {index} of {len(self)}")
         image = self.images[index]
         try:
-            pixels = torch.from_numpy(
-                read_image(self.folder / image["file_name"], 3, (image.get("height"), image.get("width")))
-            )
+            pixels = torch.from_numpy(read_image(self.folder / image["file_name"], 3, declared_size(image)))
         except SizeError as error:
             help = "resize the boxes with the images, and declare the sizes of these"
             raise fault("RS956", f"{error}, as the annotations declare, in either orientation", help=help) from None
         except ImageError as error:
             raise fault("RS956", error.message, help=error.help) from None
-        return pixels, self._target(image, (pixels.shape[1], pixels.shape[2]))
+        height, width = pixels.shape[1:]
+        self._check_boxes(image, height, width)
+        return pixels, self._target(image, height, width)
 
-    def _target(self, image: dict[str, Any], size: tuple[int, int]) -> Target:
-        annotations, boxes = self.annotations[image["id"]], self._boxes(image, size)
+    def _check_boxes(self, image: dict[str, Any], height: int, width: int) -> None:
+        """Raise `RouteError` where a box that has an area has none within the image."""
+        for one in self.annotations[image["id"]]:
+            left, top, across, down = one["bbox"]
+            inside = left < width and left + across > 0 and top < height and top + down > 0
+            if across > 0 and down > 0 and not inside:
+                message = f"the box {one['bbox']} of annotation {one['id']} lies outside of image"
+                help = "the boxes may be those of a larger copy of it"
+                raise fault("RS956", f"{message} {quoted(image['file_name'])}, which is {height}x{width}", help=help)
+
+    def _target(self, image: dict[str, Any], height: int, width: int) -> Target:
+        annotations = self.annotations[image["id"]]
+        given = torch.tensor([one["bbox"] for one in annotations], dtype=torch.float32).view(-1, 4)
+        corners = torch.cat([given[:, :2], given[:, :2] + given[:, 2:]], 1)
+        boxes = torch.minimum(corners.clamp_min(0.0), corners.new_tensor([width, height, width, height]))
         target = {
             "boxes": boxes,
             "labels": torch.tensor([self.labels[one["category_id"]] for one in annotations], dtype=torch.int64),
@@ -76,23 +90,6 @@ class CocoBoxes(Dataset[tuple[Tensor, Target]]):
         }
         there = (boxes[:, 2:] > boxes[:, :2]).all(1)
         return {**{name: values[there] for name, values in target.items()}, "image_id": torch.tensor(image["id"])}
-
-    def _boxes(self, image: dict[str, Any], size: tuple[int, int]) -> Tensor:
-        """The boxes (M, 4) of all annotations of an image, cut at its edges."""
-        annotations, (height, width) = self.annotations[image["id"]], size
-        given = torch.tensor([one["bbox"] for one in annotations], dtype=torch.float32).view(-1, 4)
-        corners = torch.cat([given[:, :2], given[:, :2] + given[:, 2:]], 1)
-        boxes = torch.minimum(corners.clamp_min(0.0), corners.new_tensor([width, height, width, height]))
-        beyond = (given[:, 2:] > 0).all(1) & (boxes[:, 2:] <= boxes[:, :2]).any(1)
-        if beyond.any():
-            one = annotations[int(beyond.nonzero()[0])]
-            message = (
-                f"the box {one['bbox']} of annotation {one['id']} lies outside of image {quoted(image['file_name'])}"
-            )
-            raise fault(
-                "RS956", f"{message}, which is {height}x{width}", help="the boxes may be those of a larger copy of it"
-            )
-        return boxes
 
 
 def collate(items: Sequence[tuple[Tensor, Target]]) -> tuple[list[Tensor], list[Target]]:
