@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import fx, nn
 
-from routespace.graph.infer import Sizes, image_size, infer
+from routespace.graph.infer import Sizes, infer
 from routespace.graph.ir import (
     Apply,
     Atom,
@@ -28,6 +28,7 @@ from routespace.graph.ir import (
 )
 from routespace.graph.ledger import Row, ledger, price
 from routespace.graph.params import leaves
+from routespace.graph.sizes import refusal
 from routespace.modules import coupling, factory, op_module
 from routespace.runtime import dense, export, export_maps, fixed, maps, sparse, sparse_maps
 from routespace.runtime.errors import InputError
@@ -37,12 +38,9 @@ from routespace.runtime.meter import Listed, Meter, PriceList, Unit
 from routespace.runtime.report import Report
 from routespace.runtime.tree import borrow
 from routespace.space.conventions import CONVENTIONS
-from routespace.space.fault import Fault
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 from routespace.space.shape import Stride
 from routespace.targets import BEGIN, REPORT, shared_target, targets_of
-
-PROBE = (256, 256)
 
 FORMS = {"dense": dense, "sparse": sparse, "export": export, "fixed": fixed}
 MAPS = {"dense": maps, "sparse": sparse_maps, "export": export_maps}
@@ -63,7 +61,7 @@ class _Emitter:
         self.nodes: dict[str, fx.Node] = {}
         self.gates = [gate.name for gate in graph.gates]
         self.places = {name: place for place, name in enumerate(self.gates)}
-        self.rows = ledger(graph, PROBE)
+        self.rows = ledger(graph, graph.probe)
         self.units = {row.value: place for place, row in enumerate(self.rows)}
         self.owners: dict[str, nn.Module] = {}
         self.leaves: dict[str, nn.Module] = {}
@@ -79,19 +77,18 @@ class _Emitter:
         graph = self.graph
 
         def sizes_of(size: Sizes) -> tuple[dict[Stride, Size], dict[str, Size]]:
-            try:
-                found = infer(graph, size)
-                return found.sizes, {name: (shape.height, shape.width) for name, shape in found.shapes.items()}
-            except Fault as fault:
-                height, width = image_size(graph, size)
-                raise InputError(f"images of {height}x{width} do not fit the space: {fault.message}") from None
+            why = refusal(graph, size)
+            if why is not None:
+                raise InputError(why)
+            found = infer(graph, size)
+            return found.sizes, {name: shape.size for name, shape in found.shapes.items()}
 
         self.begin: Begin | BeginPyramid
         if label:
             levels = [(one.name, one.name.partition(".")[2], one.channels, one.stride) for one in inputs]
             self.begin = BeginPyramid(name, levels, sizes_of)
         else:
-            self.begin = Begin(source.name, source.channels, graph.smallest, sizes_of)
+            self.begin = Begin(source.name, source.channels, sizes_of)
         self.frame = self.place(BEGIN, self.begin, self.images)
         for value in graph.values:
             getattr(self, f"_{type(value).__name__.lower()}")(value)
@@ -254,7 +251,7 @@ class _Emitter:
 
     def widths(self, names: Sequence[str]) -> list[tuple[str, int]]:
         """Values and their channels."""
-        shapes = infer(self.graph, PROBE).shapes
+        shapes = infer(self.graph, self.graph.probe).shapes
         return [(name, shapes[name].channels) for name in names]
 
     def _report(self) -> fx.Node:

@@ -30,8 +30,9 @@ def check(
 ) -> None:
     """Check .route files.
 
-    Their text, their spaces with all that follows from them, and their nets. Findings go to standard error. A file
-    without a space, a library of ops, only has to be readable.
+    Their text, their spaces with all that follows from them, and their nets. Findings go to standard error. Of a space
+    that nothing is wrong with, its parts are counted and the smallest images that fit it are told. A file without a
+    space, a library of ops, only has to be readable.
 
     \b
     Examples:
@@ -92,9 +93,13 @@ def check_file(path: Path, given: dict[str, ParameterValue]) -> Checked:
 def _check_space(
     library: Library, name: str, space: str, given: dict[str, ParameterValue], findings: Findings
 ) -> str | None:
-    """A line on a space that nothing is wrong with. Nets written for other parameters may not fit: a warning."""
+    """A line on a space that nothing is wrong with, with the size of its smallest images.
+
+    Nets written for other parameters may not fit: a warning.
+    """
     from routespace.graph.build import build
     from routespace.graph.nets import hold
+    from routespace.graph.sizes import least_size
     from routespace.graph.verify import verify
     from routespace.language.load import space_of
 
@@ -115,7 +120,10 @@ def _check_space(
         from routespace.questions.check import check_requirements
 
         check_requirements(graph, findings)
-    return None if findings.has_errors else f"{escaped(name)}: space {space}, {_counts(graph, len(loaded.nets))}"
+    if findings.has_errors:
+        return None
+    height, width = least_size(graph)
+    return f"{escaped(name)}: space {space}, {_counts(graph, len(loaded.nets))}, images from {height}x{width}"
 
 
 def _counts(graph: RouteGraph, nets: int) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from routespace.cli.ending import USAGE, Trouble, command
-from routespace.cli.options import Net, OneSpace, Set, SpaceFile, finite, read_settings, read_size
-from routespace.cli.spaces import build_graph, channels_of, read_source, read_space
+from routespace.cli.options import Net, OneSpace, Set, SpaceFile, finite, read_settings
+from routespace.cli.spaces import build_graph, channels_of, read_source, read_space, sides_of
 from routespace.cli.streams import print_json
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def cost(
 
     graph = build_graph(read_space(file, read_settings(settings), space))
     channels = channels_of(graph)
-    sides = read_size(size, channels, graph.smallest)
+    sides = sides_of(size, graph)
     chosen = known_convention(convention or graph.policies.cost)
     if net:
         found = price_net(graph, net, channels, sides, chosen)

@@ -11,8 +11,8 @@ import typer
 from routespace.cli.asking import AsJson, in_units
 from routespace.cli.cost import known_convention
 from routespace.cli.ending import PROBLEMS, command
-from routespace.cli.options import Set, read_settings, read_size
-from routespace.cli.spaces import build_graph, channels_of, read_space
+from routespace.cli.options import Set, read_settings
+from routespace.cli.spaces import build_graph, read_space, sides_of
 from routespace.cli.streams import print_json
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def diff(
 
     given = read_settings(settings)
     first, second = (build_graph(read_space(path, given)) for path in (one, other))
-    sides = read_size(size, channels_of(first), max(first.smallest, second.smallest))
+    sides = sides_of(size, first, second)
     chosen = known_convention(convention or first.policies.cost)
     found = differ(first, second, sides, chosen)
     if as_json:

@@ -10,8 +10,8 @@ import typer
 from routespace.cli.asking import AsJson, Require, in_units, nets_of, read_window
 from routespace.cli.cost import known_convention
 from routespace.cli.ending import USAGE, Trouble, command
-from routespace.cli.options import OneSpace, Set, SpaceFile, read_settings, read_size
-from routespace.cli.spaces import build_graph, channels_of, read_space
+from routespace.cli.options import OneSpace, Set, SpaceFile, read_settings
+from routespace.cli.spaces import build_graph, read_space, sides_of
 from routespace.cli.streams import print_json, print_text
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def find(
     graph = build_graph(read_space(file, read_settings(settings), space))
     is_path = extreme in EXTREMES[4:]
     nets = nets_of(graph, [*(require or ()), *(["single_path"] if is_path else [])])
-    sides = read_size(size, channels_of(graph), graph.smallest)
+    sides = sides_of(size, graph)
     priced = PricedNets(nets, sides, known_convention(convention or graph.policies.cost))
     found: list[Priced]
     if extreme is None:

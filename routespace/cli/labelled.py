@@ -75,4 +75,4 @@ def _classes(graph: RouteGraph) -> int:
     outputs = [value for value in graph.values if isinstance(value, Output)]
     if len(outputs) != 1:
         raise Trouble(f"space {graph.name} has {len(outputs)} outputs; quality is told of one map of classes")
-    return infer(graph, (256, 256)).shapes[outputs[0].name].channels
+    return infer(graph, graph.probe).shapes[outputs[0].name].channels

@@ -94,8 +94,8 @@ def _signed(value: Expr) -> Expr:
     return value
 
 
-def read_size(text: str, channels: int | None = None, smallest: int = 1) -> tuple[int, int]:
-    """(height, width) of `CxHxW` or `HxW`; a number of channels must be `channels`, a side at least `smallest`.
+def read_size(text: str, channels: int | None = None) -> tuple[int, int]:
+    """(height, width) of `CxHxW` or `HxW`; a number of channels must be `channels`.
 
     >>> read_size("3x1024x2048", channels=3)
     (1024, 2048)
@@ -107,6 +107,6 @@ def read_size(text: str, channels: int | None = None, smallest: int = 1) -> tupl
     if given is not None and channels is not None and int(given) != channels:
         raise Trouble(f"`{text}` has {given} channels, the input of the space has {channels}", code=USAGE)
     sides = int(height), int(width)
-    if not smallest <= min(sides) <= max(sides) <= LARGEST:
-        raise Trouble(f"`{text}` is out of range: a side has {smallest} to {LARGEST} pixels", code=USAGE)
+    if not 1 <= min(sides) <= max(sides) <= LARGEST:
+        raise Trouble(f"`{text}` is out of range: a side has 1 to {LARGEST} pixels", code=USAGE)
     return sides

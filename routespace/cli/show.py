@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from routespace.cli.ending import USAGE, Trouble, command
-from routespace.cli.options import Input, Net, OneSpace, Set, SpaceFile, read_settings, read_size
-from routespace.cli.spaces import build_graph, channels_of, name_of, read_source, read_space
+from routespace.cli.options import Input, Net, OneSpace, Set, SpaceFile, read_settings
+from routespace.cli.spaces import build_graph, name_of, read_source, read_space, sides_of
 from routespace.cli.streams import print_text
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def show(
         from routespace.graph.text import dump
 
         graph = build_graph(loaded)
-        sides = None if size is None else read_size(size, channels_of(graph), graph.smallest)
+        sides = None if size is None else sides_of(size, graph)
         print(dump(_at(stage, graph, net), sides))
 
 

@@ -8,6 +8,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from routespace.cli.ending import USAGE, Trouble
+from routespace.cli.options import read_size
+
 if TYPE_CHECKING:
     from routespace.graph.ir import RouteGraph
     from routespace.space.model import ParameterValue, Space
@@ -47,6 +50,18 @@ def build_graph(space: Space) -> RouteGraph:
     from routespace.reading import checked_graph
 
     return verify(checked_graph(space))
+
+
+def sides_of(text: str, *graphs: RouteGraph) -> tuple[int, int]:
+    """(height, width) of the images that `text` tells, which fit each of `graphs`. Raises `Trouble`."""
+    from routespace.graph.sizes import refusal
+
+    sides = read_size(text, channels_of(graphs[0]))
+    for graph in graphs:
+        why = refusal(graph, sides)
+        if why is not None:
+            raise Trouble(why, "`--input HEIGHTxWIDTH` gives another size", code=USAGE)
+    return sides
 
 
 def channels_of(graph: RouteGraph) -> int:

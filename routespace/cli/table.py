@@ -12,8 +12,8 @@ import typer
 
 from routespace.cli.cost import known_convention
 from routespace.cli.ending import PROBLEMS, USAGE, Trouble, command
-from routespace.cli.options import OneSpace, Set, read_settings, read_size
-from routespace.cli.spaces import build_graph, channels_of, read_space
+from routespace.cli.options import OneSpace, Set, read_settings
+from routespace.cli.spaces import build_graph, channels_of, read_space, sides_of
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def table(
             continue
         graph = build_graph(read_space(file, read_settings(settings), space))
         channels = channels_of(graph)
-        sides = read_size(size, channels, graph.smallest)
+        sides = sides_of(size, graph)
         chosen = known_convention(convention or graph.policies.cost)
         for net in graph.space.nets if graph.space else ():
             found = price_net(graph, net.name, channels, sides, chosen)
@@ -110,7 +110,7 @@ def _saved(
     artifact = load_artifact(folder)
     graph = build_graph(artifact.space)
     channels, chosen = channels_of(graph), known_convention(convention or graph.policies.cost)
-    sides = read_size(size, channels, graph.smallest)
+    sides = sides_of(size, graph)
     net = artifact.net
     found = price_net(graph, net, channels, sides, chosen) if net else price_space(graph, channels, sides, chosen)
     line = Line(net or graph.name, found.parameters.total, int(found.maximum))

@@ -75,17 +75,14 @@ def _check_fits(space: Space, size: int) -> None:
     """Raise `Trouble` unless `space` makes of scenes of `size` one map of as many logits as these have classes."""
     from routespace.graph.infer import infer
     from routespace.graph.ir import Input, Output
+    from routespace.graph.sizes import refusal
     from routespace.integrations.scenes import CLASSES
-    from routespace.space.fault import Fault
 
     graph = build_graph(space)
-    if size < graph.smallest:
-        least = f"images of the space have at least {graph.smallest} pixels a side"
-        raise Trouble(f"`--size {size}` is too small: {least}", code=USAGE)
-    try:
-        shapes = infer(graph, (size, size)).shapes
-    except Fault as fault:
-        raise Trouble(f"scenes of {size}x{size} do not fit the space: {fault.message}", code=USAGE) from None
+    why = refusal(graph, (size, size))
+    if why is not None:
+        raise Trouble(why, "`--size PIXELS` gives another size", code=USAGE)
+    shapes = infer(graph, (size, size)).shapes
     inputs = [value.channels for value in graph.values if isinstance(value, Input)]
     outputs = [shapes[value.name] for value in graph.values if isinstance(value, Output)]
     if inputs != [3] or len(outputs) != 1:

@@ -132,6 +132,11 @@ class Findings:
         for one in diagnostics:
             self._found.setdefault((one, None), [one, 1])
 
+    def absorb(self, other: Findings) -> None:
+        """Add all that `other` has found, counted as it was there."""
+        for key, entry in other._found.items():
+            self._found.setdefault(key, entry)
+
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """The errors in order of place, then the warnings; at most `limit` findings."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from routespace.diagnostics import Findings, RouteError
 from routespace.diagnostics.collector import collector_paused
 from routespace.graph.arguments import stride_at
-from routespace.graph.concrete import PROBE, Concrete
 from routespace.graph.draft import Draft, Streams
 from routespace.graph.expand import PlaceBuilder, output_drafts
 from routespace.graph.ir import Node, RouteGraph, Value
-from routespace.graph.ops import IMAGE_STRIDE
 from routespace.graph.places import Place, check_attributes, places_of, resolve_axes
 from routespace.graph.policies import resolve_policies
+from routespace.graph.probes import at_some_size
 from routespace.graph.settle import settle
+from routespace.graph.shapes import IMAGE_STRIDE
 from routespace.space.conventions import CONVENTIONS
 from routespace.space.expr import Binary, Expr, Index, InputDecl, Name, Sum
 from routespace.space.fault import Fault
@@ -57,7 +57,7 @@ def _build(space: Space, found: Findings) -> RouteGraph:
         policies = resolve_policies(scope.clauses, space.overrides, numbers, aside, space.declaration.span)
         _refuse_shares(scope, aside)
         unread = CONVENTIONS[policies.cost].unread if policies.cost in CONVENTIONS else False
-        places, values = _values(space, scope, numbers, unread, found)
+        places, values, probe = _values(space, scope, numbers, unread, found)
     except RouteError:
         _join(found, aside)
         raise RouteError(found.diagnostics, found.sources) from None
@@ -69,7 +69,7 @@ def _build(space: Space, found: Findings) -> RouteGraph:
         for place in places
         if place.name in alive
     )
-    return RouteGraph(space.name, tuple(values), nodes, policies, space=space)
+    return RouteGraph(space.name, tuple(values), nodes, policies, probe, space=space)
 
 
 def _join(found: Findings, aside: Findings) -> None:
@@ -80,7 +80,7 @@ def _join(found: Findings, aside: Findings) -> None:
 
 def _values(
     space: Space, scope: Scope, numbers: Numbers, unread: bool, found: Findings
-) -> tuple[list[Place], list[Value]]:
+) -> tuple[list[Place], list[Value], tuple[int, int]]:
     """Expand, name, settle, make concrete; each stage needs the one before it to be whole."""
     if not scope.outputs:
         help = "write `output NAME = STREAM`"
@@ -108,9 +108,8 @@ def _values(
         fault.report(found)
         drafts = []
     found.raise_errors()
-    values = Concrete(scope, numbers, places, found).all(drafts)
-    found.raise_errors()
-    return places, values
+    values, probe = at_some_size(scope, numbers, places, drafts, found)
+    return places, values, probe
 
 
 def _refuse_shares(scope: Scope, findings: Findings) -> None:
@@ -193,6 +192,3 @@ def _moves(index: Index, scope: Scope) -> bool:
         elif isinstance(part, Binary):
             waiting.extend((part.left, part.right))
     return False
-
-
-__all__ = ["PROBE", "build"]

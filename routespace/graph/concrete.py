@@ -20,31 +20,44 @@ from routespace.graph.ir import (
     Route,
     Value,
 )
-from routespace.graph.ops import IMAGE_STRIDE, Resolver, check_merge, check_size, size_at
+from routespace.graph.ops import Resolver
 from routespace.graph.places import Place
 from routespace.graph.remedies import averaged, biased, counting
+from routespace.graph.shapes import (
+    IMAGE_STRIDE,
+    check_closed,
+    check_decision,
+    check_merge,
+    check_positions,
+    check_size,
+    fix_scale,
+    merged,
+    size_at,
+)
 from routespace.graph.sharing import Sharing
 from routespace.space.bare import bare
 from routespace.space.expr import Call, Clause, Expr, GateDecl, Name
 from routespace.space.fault import Fault, Faults
 from routespace.space.numbers import Env, Numbers
 from routespace.space.policies import GATE_CLAUSES, listed, wrong_word
-from routespace.space.registry import ACTIVATIONS, MERGES, OPS, ByMode
+from routespace.space.registry import ACTIVATIONS, OPS, ByMode
 from routespace.space.scope import Scope
 from routespace.space.shape import Shape, Stride
 from routespace.space.walk import name_of
 
-PROBE = (192, 256)
 _KEEP_CONSTANTS = ("mean", "resize", "maxpool")
 
 
 class Concrete:
-    """Makes values of drafts in order, tracking the shape of each."""
+    """Makes values of drafts in order, tracking the shape of each for an image of size `probe`."""
 
-    def __init__(self, scope: Scope, numbers: Numbers, places: Sequence[Place], findings: Findings) -> None:
+    def __init__(
+        self, scope: Scope, numbers: Numbers, places: Sequence[Place], probe: tuple[int, int], findings: Findings
+    ) -> None:
         self.findings = findings
         self.sharing = Sharing(scope, places)
-        self.sizes: dict[Stride, tuple[int, int]] = {IMAGE_STRIDE: PROBE}
+        self.probe = probe
+        self.sizes: dict[Stride, tuple[int, int]] = {IMAGE_STRIDE: probe}
         self.numbers = numbers
         self.resolver = Resolver(scope, numbers, self.sizes)
         self.shapes: dict[str, Shape] = {}
@@ -53,13 +66,17 @@ class Concrete:
         self.sources: dict[str, Draft] = {}
         self.lasts: dict[int, tuple[Op, Leaf | None]] = {}
 
-    def all(self, drafts: list[Draft]) -> list[Value]:
+    def all(self, drafts: list[Draft], patient: bool = True) -> list[Value]:
+        """The values of `drafts`. What is wrong with them is added to the findings: all of it, or without being
+        `patient` the first of it."""
         self.routes = _live_slots(drafts)
         self.sources = {draft.name: draft for draft in drafts}
         makers = {kind: getattr(self, f"_{kind}") for kind in KINDS}
         values: list[Value] = []
         failed = False
         for draft in drafts:
+            if failed and not patient:
+                break
             if failed and any(read not in self.shapes for read in draft.reads):
                 continue
             try:
@@ -76,7 +93,7 @@ class Concrete:
             values.append(value)
             self.shapes[draft.name] = shape
             if draft.kind not in ("gate", "output"):
-                self.sizes.setdefault(shape.stride, (shape.height, shape.width))
+                fix_scale(self.sizes, shape)
         return values
 
     def _tell(self, fault: Fault, draft: Draft) -> None:
@@ -88,7 +105,7 @@ class Concrete:
 
     def _input(self, draft: Draft) -> tuple[Value, Shape]:
         stride = draft.env["stride"]
-        shape = Shape(draft.env["channels"], stride, *size_at(PROBE, stride))
+        shape = Shape(draft.env["channels"], stride, *size_at(self.probe, stride))
         return Input(draft.name, shape.channels, stride, draft.span), shape
 
     def _apply(self, draft: Draft) -> tuple[Value, Shape]:
@@ -112,7 +129,7 @@ class Concrete:
         shapes = tuple(self.shapes[arg] for arg in draft.args)
         check_merge(draft.merge, shapes, draft.spans, draft.span)
         value = Merge(draft.name, draft.node, draft.merge, tuple(draft.args), draft.arrives, span=draft.span)
-        return value, MERGES[draft.merge].shape(shapes)
+        return value, merged(draft.merge, shapes)
 
     def _gate(self, draft: Draft) -> tuple[Value, Shape]:
         template = draft.template
@@ -142,14 +159,8 @@ class Concrete:
         if template.granularity == "position":
             if draft.below:
                 raise Fault("RS602", "a gate per position is not closed as a whole by `below`", draft.span)
-        elif (shape.height, shape.width) != (1, 1):
-            raise Fault(
-                "RS404",
-                f"gate `{template.name}` gives a map of {shape.height}x{shape.width}; one decision per image is needed",
-                body.span,
-                help=averaged(body.value),
-                others=[(draft.span, "used here")],
-            )
+        else:
+            check_decision(template.name, shape, body.span, draft.span, averaged(body.value))
         if not ACTIVATIONS[name].closes and not draft.below:
             self.findings.add(
                 "RS911",
@@ -253,15 +264,8 @@ class Concrete:
             else self.resolver.resolve(draft.expr, self._env(draft), entering)
         )
         if draft.closed is not None:
-            passed = self.shapes[draft.closed]
-            if passed != shape:
-                raise Fault(
-                    "RS405",
-                    f"`{draft.name}` delivers one shape when it is open and another one when it is closed",
-                    draft.span,
-                    f"open: {shape}",
-                    others=[(self.sources[draft.closed].span, f"closed: {passed}")],
-                )
+            source = self.sources[draft.closed].span
+            check_closed(draft.name, shape, self.shapes[draft.closed], draft.span, source)
         self._positions(draft, op, shape)
         index = self.routes[draft.gate].index(draft.slot)
         weights = self.sharing.weights(draft, op)
@@ -286,16 +290,7 @@ class Concrete:
             return
         if draft.closed is not None:
             raise Fault("RS602", "a gate per position passes nothing on where it is shut", draft.span)
-        decides = self.shapes[draft.gate]
-        if (decides.height, decides.width, decides.stride) != (shape.height, shape.width, shape.stride):
-            raise Fault(
-                "RS406",
-                f"the gate decides at {decides.height}x{decides.width} positions, `{draft.name}` has "
-                f"{shape.height}x{shape.width}",
-                draft.span,
-                others=[(gate.span, "decided here")],
-                help="a gate per position has the size of what it gates: gate before the resize, or stride its body",
-            )
+        check_positions(draft.name, self.shapes[draft.gate], shape, draft.span, gate.span)
         for leaf in _leaves(op):
             if leaf.entry == "groupnorm" and _statistics(leaf) == "all":
                 self.findings.add(

@@ -18,12 +18,22 @@ from routespace.graph.ir import (
     Output,
     Route,
     RouteGraph,
+    Value,
     Zero,
     is_per_position,
 )
-from routespace.graph.ops import IMAGE_STRIDE, check_merge, leaf_cost, leaf_shape, size_at
+from routespace.graph.ops import leaf_cost, leaf_shape
+from routespace.graph.shapes import (
+    IMAGE_STRIDE,
+    check_closed,
+    check_decision,
+    check_merge,
+    check_positions,
+    fix_scale,
+    merged,
+    size_at,
+)
 from routespace.space.fault import Fault
-from routespace.space.registry import MERGES
 from routespace.space.shape import NO_COST, Cost, Shape, Stride
 
 Size = tuple[int, int]
@@ -58,7 +68,8 @@ def infer(graph: RouteGraph, size: Sizes, padded: bool = False) -> Inferred:
     """Shapes and costs of `graph` for images of `size`; inputs at a stride have its share of it, rounded up.
 
     `padded` counts as if every window were padded to keep its size (a convention of released code). Raises `Fault`
-    where the size is too small for an op.
+    where the size does not fit: it is too small for an op, streams that merge come out unequal, or a gate gives
+    decisions for other positions than it decides.
     """
     return _Inference(graph, size, padded).run()
 
@@ -90,48 +101,55 @@ class _Inference:
     def run(self) -> Inferred:
         leaf_costs: dict[str, tuple[LeafCost, ...]] = {}
         for value in self.graph.values:
-            leaves: tuple[LeafCost, ...] = ()
-            match value:
-                case Input():
-                    entering = self.given.get(value.name) or size_at(self.sizes[IMAGE_STRIDE], value.stride)
-                    shape = Shape(value.channels, value.stride, *entering)
-                case Zero():
-                    assert self.whole is not None
-                    shape = self.whole.shapes[value.like]
-                case Route(pruned=True):
-                    assert self.whole is not None
-                    shape = self.whole.shapes[value.name]
-                case Apply():
-                    shape, leaves = self.op(value.op, tuple(self.shapes[arg] for arg in value.args))
-                case Merge():
-                    shapes = tuple(self.shapes[arg] for arg in value.args)
-                    check_merge(value.kind, shapes, [self._span(arg) for arg in value.args], value.span)
-                    shape = MERGES[value.kind].shape(shapes)
-                case Gate():
-                    shape, leaves = self.op(value.body, (self.shapes[value.args[0]],))
-                case Route():
-                    shape, leaves = self.op(value.op, (self.shapes[value.source],))
-                    if is_per_position(self.graph, value) and not self.padded:
-                        self._fits(value, shape)
-                case Output():
-                    shape = self.shapes[value.args[0]]
+            try:
+                shape, leaves = self._made(value)
+            except Fault as fault:
+                fault.note(f"at `{value.name}`")
+                raise
             self.shapes[value.name] = shape
             leaf_costs[value.name] = leaves
             if not isinstance(value, (Gate, Output)):
-                self.sizes.setdefault(shape.stride, (shape.height, shape.width))
+                fix_scale(self.sizes, shape)
         costs = {name: sum((leaf.cost for leaf in leaves), NO_COST) for name, leaves in leaf_costs.items()}
         return Inferred(self.shapes, costs, leaf_costs, self.sizes)
 
+    def _made(self, value: Value) -> tuple[Shape, tuple[LeafCost, ...]]:
+        """Shape of a value and the cost of each leaf of its op."""
+        match value:
+            case Input():
+                entering = self.given.get(value.name) or size_at(self.sizes[IMAGE_STRIDE], value.stride)
+                return Shape(value.channels, value.stride, *entering), ()
+            case Zero():
+                assert self.whole is not None
+                return self.whole.shapes[value.like], ()
+            case Route(pruned=True):
+                assert self.whole is not None
+                return self.whole.shapes[value.name], ()
+            case Apply():
+                return self.op(value.op, tuple(self.shapes[arg] for arg in value.args))
+            case Merge():
+                shapes = tuple(self.shapes[arg] for arg in value.args)
+                check_merge(value.kind, shapes, [self._span(arg) for arg in value.args], value.span)
+                return merged(value.kind, shapes), ()
+            case Gate():
+                shape, leaves = self.op(value.body, (self.shapes[value.args[0]],))
+                if value.granularity == "image" and not self.padded:
+                    check_decision(value.name, shape, value.span, value.span, None)
+                return shape, leaves
+            case Route():
+                shape, leaves = self.op(value.op, (self.shapes[value.source],))
+                if not self.padded:
+                    self._fits(value, shape)
+                return shape, leaves
+            case Output():
+                return self.shapes[value.args[0]], ()
+
     def _fits(self, route: Route, shape: Shape) -> None:
-        """A gate per position decides at every position of what it gates, at any size of the image."""
-        decides = self.shapes[route.gate]
-        if (decides.height, decides.width) != (shape.height, shape.width):
-            raise Fault(
-                "RS406",
-                f"its gate decides at {decides.height}x{decides.width} positions of `{route.name}`, "
-                f"which has {shape.height}x{shape.width}",
-                route.span,
-            )
+        """A gate per position decides at every position of what it gates, and closed rules pass on the same shape."""
+        if is_per_position(self.graph, route):
+            check_positions(route.name, self.shapes[route.gate], shape, route.span, self._span(route.gate))
+        if route.closed is not None:
+            check_closed(route.name, shape, self.shapes[route.closed], route.span, self._span(route.closed))
 
     def _span(self, name: str) -> Span | None:
         return self.graph.by_name[name].span
@@ -163,7 +181,16 @@ class _Inference:
             shape, more = self.op(part, inputs)
             shapes.append(shape)
             leaves += more
-        return MERGES[op.merge].shape(tuple(shapes)), leaves
+        if not self.padded:
+            check_merge(op.merge, tuple(shapes), [_first(part) for part in op.parts], None)
+        return merged(op.merge, tuple(shapes)), leaves
+
+
+def _first(op: Op) -> Span | None:
+    """Where an op begins."""
+    if isinstance(op, Leaf):
+        return op.span
+    return _first(op.parts[0]) if op.parts else None
 
 
 def _padded(leaf: Leaf) -> Leaf:

@@ -222,14 +222,15 @@ class Policies:
 class RouteGraph:
     """A space ready to be lowered: values in an order in which each reads only earlier ones.
 
-    `sizing` is the graph whose streams say how large a scale is, where values were taken out of it.
+    `sizing` is the graph whose streams say how large a scale is, where values were taken out of it; `probe` is a size
+    (height, width) of images that fit.
     """
 
     name: str
     values: tuple[Value, ...]
     nodes: tuple[Node, ...]
     policies: Policies
-    smallest: int = 64
+    probe: tuple[int, int] = (192, 256)
     sizing: RouteGraph | None = field(default=None, repr=False)
     space: Space | None = field(default=None, compare=False, repr=False)
 

@@ -60,7 +60,7 @@ def ledger(graph: RouteGraph, size: Sizes) -> tuple[Row, ...]:
     graph = guard(graph)
     true = infer(graph, size)
     padded = _padded(graph, size) or true
-    squared = _squared(graph, size)
+    squared = _squared(graph, size) or true
     whole = guard(graph.sizing) if graph.sizing is not None else graph  # a net is told apart as in its space
     entries = _entry_nodes(whole)
     outputs = _makes_output(whole)
@@ -170,9 +170,13 @@ def _padded(graph: RouteGraph, size: Sizes) -> Inferred | None:
         return None
 
 
-def _squared(graph: RouteGraph, size: Sizes) -> Inferred:
+def _squared(graph: RouteGraph, size: Sizes) -> Inferred | None:
+    """Sizes as if images were as wide as high; None where such images do not fit."""
     height, _ = image_size(graph, size)
-    return infer(graph, (height, height))
+    try:
+        return infer(graph, (height, height))
+    except Fault:
+        return None
 
 
 def _reads_input(graph: RouteGraph, value: Value) -> bool:

@@ -10,6 +10,7 @@ from routespace.diagnostics import Span, rename
 from routespace.graph.arguments import fill, given_for
 from routespace.graph.binding import Binding, Term
 from routespace.graph.ir import Beside, Chain, Leaf, Op
+from routespace.graph.shapes import IMAGE_STRIDE, check_merge, check_size, merged, size_at
 from routespace.space.expr import (
     Arg,
     Binary,
@@ -32,11 +33,7 @@ from routespace.space.scope import Scope
 from routespace.space.shape import Cost, Shape, Stride
 
 DEEPEST = 100
-MOST_CHANNELS = 2**22
-LARGEST_SIDE = 2**24
-LARGEST_STRIDE = 2**20
 MOST_PARTS = 50_000
-IMAGE_STRIDE = 1
 
 
 @dataclass
@@ -172,7 +169,7 @@ class Resolver:
         parts: list[Op] = []
         for op, _ in resolved:
             parts.extend(op.parts if isinstance(op, Beside) and op.merge == merge else (op,))
-        return Beside(tuple(parts), merge), MERGES[merge].shape(shapes)
+        return Beside(tuple(parts), merge), merged(merge, shapes)
 
     def _named(self, name: str, args: tuple[Arg, ...], env: Env, shape: Shape, span: Span | None) -> tuple[Op, Shape]:
         target = self.binding.target(name, env, span)
@@ -278,51 +275,11 @@ def broken_rule(op: Leaf, kind: str, error: Exception) -> Fault:
     return Fault("RS401", f"the {kind} rule of `{op.entry}` fails: {type(error).__name__}: {error}", op.span)
 
 
-def check_size(shape: Shape, span: Span | None) -> Shape:
-    """`shape`, if a tensor could have it; `Fault` RS808 otherwise."""
-    if shape.channels > MOST_CHANNELS or max(shape.height, shape.width) > LARGEST_SIDE:
-        most = f"at most {MOST_CHANNELS} channels and {LARGEST_SIDE} positions a side are possible"
-        raise Fault("RS808", "this stream is too large", span, f"it has {shape}", notes=[most])
-    if not 1 <= shape.stride * LARGEST_STRIDE <= LARGEST_STRIDE**2:
-        raise Fault("RS808", f"this stream has a stride beyond {LARGEST_STRIDE}, or below its inverse", span)
-    return shape
-
-
-def check_merge(merge: str, shapes: tuple[Shape, ...], spans: Sequence[Span | None], span: Span | None) -> None:
-    """Streams that merge must agree (in channels too, unless the merge stacks them); both places are named."""
-    stacked = MERGES[merge].ordered
-    first = shapes[0]
-    help = "bring them to one scale with a stride or with `resize(to = …)`"
-    for place, other in enumerate(shapes[1:], start=1):
-        if not stacked and other.channels != first.channels:
-            problem = f"{first.channels} and {other.channels} channels"
-            help = f"bring them to one number of channels, for example with `conv(1, {first.channels})`"
-        elif other.stride != first.stride:
-            problem = f"strides {first.stride} and {other.stride}"
-        elif (other.height, other.width) != (first.height, first.width):
-            problem = f"sizes {first.height}x{first.width} and {other.height}x{other.width}"
-        else:
-            continue
-        raise Fault(
-            "RS402",
-            f"streams of {problem} cannot be merged by `{merge}`",
-            spans[place] or span,
-            f"this has {other}",
-            others=[(spans[0] or span, f"this has {first}")],
-            help=help,
-        )
-
-
 def too_deep(opening: Sequence[str], span: Span | None) -> Fault:
     """What to say of ops that lead further through each other than is followed; `opening` are their names."""
     way = [f"`{name}`" for name in (*opening[:3], "…", *opening[-2:])]
     notes = [" → ".join(way)] if len(opening) > 5 else []
     return Fault("RS805", f"ops lead through each other more than {DEEPEST} deep", span, "here", notes=notes)
-
-
-def size_at(size: tuple[int, int], stride: Stride) -> tuple[int, int]:
-    """Size that streams of a stride have for images of `size`, where nothing else says so."""
-    return max(1, -(-size[0] // stride)), max(1, -(-size[1] // stride))
 
 
 def _what(expr: Expr) -> str:

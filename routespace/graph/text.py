@@ -118,7 +118,8 @@ class _Writer:
             case Input():
                 return f"input {value.name}: {value.channels}"
             case Zero():
-                return f"{value.name} = zeros({value.channels}) at {self.scale(value.stride)}"
+                at = f" at {self.scale(value.stride)}" if value.stride else ""
+                return f"{value.name} = zeros({value.channels}){at}"
             case Output():
                 return f"output {value.key} = {value.args[0]}"
             case Merge():

@@ -56,7 +56,8 @@ def _problem(value: Value, seen: dict[str, Value], known: set[int]) -> str:
                 return "has an op of one stream"
             return _op_problem(value.op, known)
         case Input() | Zero():
-            return "" if value.channels > 0 and value.stride > 0 else "has no channels or no stride"
+            strided = value.stride > 0 or (isinstance(value, Zero) and value.stride == 0)
+            return "" if value.channels > 0 and strided else "has no channels or no stride"
         case Output():
             return "" if len(value.args) == 1 else "reads more or less than one stream"
 

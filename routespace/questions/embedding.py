@@ -73,7 +73,8 @@ def embed(sketch: Sketch, space: Nets | RouteGraph, *, subdivide: bool = False, 
         return Embedding("no", why=f"it has {len(sketch.strides):,} nodes, the space {len(grid.strides):,}")
     placed: set[str] = set()
     tried = used = 0
-    for unit in dict.fromkeys(grid.strides[entry] / sketch.strides[sketch.inputs[0]] for entry in grid.entries):
+    first = sketch.strides[sketch.inputs[0]]
+    for unit in dict.fromkeys(grid.strides[entry] / first for entry in grid.entries if grid.strides[entry]):
         sweep = _Sweep(sketch, grid, unit, subdivide, steps - used)
         found = sweep.run()
         used += sweep.made

@@ -12,8 +12,6 @@ from routespace.graph.ir import Gate, Input, Output, Route, Value
 from routespace.questions.flow import Flow
 from routespace.space.fault import Fault
 
-PROBE = (256, 256)
-
 Place: TypeAlias = "str | None"
 """A node of a space; None is its input, or what its outputs read."""
 
@@ -23,7 +21,8 @@ class Grid:
     """Nodes in an order in which each stands behind those that lead to it, and what joins them.
 
     `joins[a][b]` are the routes from a to b, which exclude each other; from the input, None, no route is needed, and to
-    the outputs lead the routes `joins[a][None]`. `ahead` counts the nodes on the longest way on from each.
+    the outputs lead the routes `joins[a][None]`. `ahead` counts the nodes on the longest way on from each. The stride
+    of a node without maps is 0.
     """
 
     strides: dict[str, Fraction]
@@ -38,12 +37,12 @@ class Grid:
 def grid_of(flow: Flow) -> Grid:
     """The nodes and routes of a graph. RS713 where nodes are joined by more than routes that have one reader each."""
     graph = flow.graph
-    shapes = infer(graph, PROBE).shapes
+    shapes = infer(graph, graph.probe).shapes
     strides: dict[str, Fraction] = {}
     found: dict[Place, dict[Place, list[str]]] = {None: {}}
     for value in graph.values:
         if value.node in flow.index_of and not isinstance(value, Gate):
-            strides.setdefault(value.node, Fraction(shapes[value.name].stride))
+            strides[value.node] = strides.get(value.node) or Fraction(shapes[value.name].stride)
             found.setdefault(value.node, {})
         _check(flow, value)
         if isinstance(value, Route):

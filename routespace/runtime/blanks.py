@@ -35,13 +35,13 @@ class BlankStore:
         self.bytes = 0
         self.lock = Lock()
 
-    def get(self, plan: Refreshing, x: Tensor, make: Callable[[], Tensor]) -> tuple[Tensor, bool]:
-        """What `plan` makes of `x`, and whether it had to be made."""
+    def get(self, plan: Refreshing, x: Tensor, size: Hashable, make: Callable[[], Tensor]) -> tuple[Tensor, bool]:
+        """What `plan` makes of `x` in calls for inputs of `size`, and whether it had to be made."""
         if plan.detailed:
             return make(), True
         kind = x.device.type
         reduced = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
-        key = (id(plan), id(x), plan.refresh(), reduced)
+        key = (id(plan), id(x), size, plan.refresh(), reduced)
         found = self.lookup(key)
         return (found, False) if found is not None else (self.keep(key, _apart(make), x), True)
 

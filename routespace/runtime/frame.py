@@ -129,12 +129,11 @@ class Begin(Opening):
         self,
         name: str,
         channels: int,
-        smallest: int,
         sizes_of: SizesOf,
     ) -> None:
         super().__init__()
         self.unpickled = Unpickled()
-        self.name, self.channels, self.smallest = name, channels, smallest
+        self.name, self.channels = name, channels
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)
         self.blanks = BlankStore()
         self.weights: tuple[Place, ...] = ()
@@ -148,10 +147,8 @@ class Begin(Opening):
         if not images.is_floating_point():
             raise InputError(f"input `{self.name}` is {images.dtype}; a floating-point tensor is needed")
         size = (int(images.shape[2]), int(images.shape[3]))
-        if min(size) < self.smallest:
-            raise InputError(
-                f"images of {size[0]}x{size[1]} are too small; {self.smallest} pixels a side are the minimum"
-            )
+        if min(size) < 1:
+            raise InputError(f"images of {size[0]}x{size[1]} have no positions")
         check_against(images, self.weights)
         inputs = {self.name: images}
         return Frame(

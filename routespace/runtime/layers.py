@@ -244,7 +244,15 @@ class ResizeBy(nn.Module):
         size = (max(1, int(x.shape[2] * self.factor)), max(1, int(x.shape[3] * self.factor)))
         if self.corners or min(x.shape[2] * factor, x.shape[3] * factor) < 1:
             return resample(x, size, self.corners)
-        return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+        return rescale(x, size, (factor, factor))
+
+
+def rescale(x: Tensor, size: tuple[int, int], factors: tuple[float, float]) -> Tensor:
+    """Bilinear interpolation of (N, C, h, w) to `size`, at the places that factors of height and width give."""
+    if size == (int(x.shape[2] * factors[0]), int(x.shape[3] * factors[1])):
+        return F.interpolate(x, scale_factor=factors, mode="bilinear", align_corners=False)
+    # torch takes the product with a rounded factor for the size, which may be one less
+    return torch.ops.aten.upsample_bilinear2d.default(x, size, False, *factors)  # type: ignore[no-any-return]
 
 
 def resample(x: Tensor, size: tuple[int, int], corners: bool = False) -> Tensor:

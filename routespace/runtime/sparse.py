@@ -124,7 +124,7 @@ class _Op(nn.Module):
             if self.rectifies and not self.plan.detailed:
                 frame.rectify(value)
             return Piece(value, piece.images)
-        value, made = frame.blanks.get(self.plan, piece.value, lambda: self.plan(piece.value, frame))
+        value, made = frame.blanks.get(self.plan, piece.value, frame.size, lambda: self.plan(piece.value, frame))
         if made:
             frame.log(self.unit, piece.images[:1])
         return Piece(value, piece.images, True)
@@ -277,7 +277,9 @@ class Gate(GateLeaf):
         if not piece.blank:
             frame.log(self.unit, piece.images)
             return self.plan(piece.value, frame).flatten(1)
-        value, made = frame.blanks.get(self.plan, piece.value, lambda: self.plan(piece.value, frame).flatten(1))
+        value, made = frame.blanks.get(
+            self.plan, piece.value, frame.size, lambda: self.plan(piece.value, frame).flatten(1)
+        )
         if made:
             frame.log(self.unit, piece.images[:1])
         return value.expand(len(piece.images), -1)

@@ -7,7 +7,8 @@ from fractions import Fraction
 from typing import TypeAlias
 
 Stride: TypeAlias = "int | Fraction"
-"""Pixels of the input per position; whole strides are `int`s."""
+"""Pixels of the input per position; whole strides are `int`s. 0 is none: positions that stand for no part of an image,
+like the one that a mean makes. What is computed from it by factors is none again."""
 
 
 def exact(value: int | Fraction) -> Stride:
@@ -17,7 +18,7 @@ def exact(value: int | Fraction) -> Stride:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A stream's shape for one image: channels, pixels of the input per position, height and width."""
+    """A stream's shape for one image: channels, pixels of the input per position (0: no stride), height and width."""
 
     channels: int
     stride: Stride
@@ -32,8 +33,18 @@ class Shape:
     def elements(self) -> int:
         return self.channels * self.height * self.width
 
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.height, self.width
+
+    def lies_on(self, other: Shape) -> bool:
+        """Whether the positions are those of `other`: of one size, and of one stride where both have one."""
+        strides = {self.stride, other.stride} - {0}
+        return self.size == other.size and len(strides) < 2
+
     def __str__(self) -> str:
-        return f"{self.channels} channels at stride {self.stride} ({self.height}x{self.width})"
+        at = f" at stride {self.stride}" if self.stride else ""
+        return f"{self.channels} channels{at} ({self.height}x{self.width})"
 
 
 @dataclass(frozen=True, slots=True)

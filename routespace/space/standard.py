@@ -99,7 +99,7 @@ def _free(args: Args, inputs: tuple[Shape, ...], output: Shape) -> Cost:
 
 
 def _mean_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
-    return Shape(inputs[0].channels, inputs[0].stride, 1, 1)
+    return Shape(inputs[0].channels, 0, 1, 1)
 
 
 def _resize_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
@@ -127,7 +127,8 @@ def _groups(args: Args, inputs: tuple[Shape, ...]) -> Shape:
 
 def _decoder_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
     for fine, coarse in pairwise(inputs):
-        if coarse.channels != 2 * fine.channels or coarse.stride != 2 * fine.stride:
+        apart = coarse.stride != 2 * fine.stride and coarse.stride and fine.stride
+        if coarse.channels != 2 * fine.channels or apart:
             raise BadArgument(f"a ladder doubles channels and stride from step to step: {fine}, then {coarse}")
     if any(x.channels % 2 for x in inputs[1:]):
         raise BadArgument("a ladder halves the channels of every coarser step")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TypeAlias
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from routespace.graph.build import build
 from routespace.graph.ir import Gate, Input, RouteGraph
+from routespace.graph.sizes import least_size, misfit
 from routespace.language.load import loads
 from routespace.space.model import Space
 from routespace.testing.dice import Dice, SeededDice
@@ -94,11 +95,11 @@ def random_case(seed: int) -> Case:
 
 
 def roll_case(dice: Dice) -> Case:
-    """A case by the choices of `dice`."""
+    """A case by the choices of `dice`: images of 64 to 96 pixels a side, or small ones."""
     text = write_space(dice)
     odd = dice.chance(40)
     height, width = (dice.number(64, 95) if odd else dice.pick((64, 96)) for _ in range(2))
-    return Case(
+    case = Case(
         text,
         weight_seed=dice.number(0, 10**6),
         tilt=dice.pick((0.0, -0.3, 0.5, -1.0)),
@@ -107,6 +108,25 @@ def roll_case(dice: Dice) -> Case:
         width=width,
         image_seed=dice.number(0, 10**6),
     )
+    return _of_small_images(case, dice) if dice.chance(45) else case
+
+
+def _of_small_images(case: Case, dice: Dice) -> Case:
+    """`case` with images as large as its space needs, or a little larger, or of the sizes of small data sets."""
+    height, width = least_size(case.graph)
+    kind = dice.pick(("least", "few", "known"))
+    if kind == "few":
+        return at_size(case, height + dice.number(0, 12), width + dice.number(0, 12))
+    return at_size(case, *(dice.pick(((32, 32), (28, 28), (24, 24), (7, 5))) if kind == "known" else (height, width)))
+
+
+def at_size(case: Case, height: int, width: int) -> Case:
+    """`case` with images of that size, or of the least size where that does not fit its space."""
+    other = replace(case, height=height, width=width)
+    if misfit(other.graph, other.size) is None:
+        return other
+    height, width = least_size(other.graph)
+    return replace(case, height=height, width=width)
 
 
 def random_state(graph: RouteGraph, seed: int, tilt: float = 0.0) -> State:

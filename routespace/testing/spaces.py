@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from routespace.testing.dice import Dice
-from routespace.testing.parts import CELLS, NORMS, write_block, write_gate, write_policies
+from routespace.testing.parts import ACTIVATIONS, CELLS, NORMS, write_block, write_gate, write_policies
 from routespace.testing.position_spaces import write_position_space
 
 Place = tuple[int, int]
@@ -17,7 +17,9 @@ def write_space(dice: Dice) -> str:
     """Text of a file with one space called `random`, and sometimes a net in it called `thin`."""
     if dice.chance(40):
         return write_position_space(dice)
-    return write_stack(dice) if dice.chance(25) else write_grid(dice)
+    if dice.chance(25):
+        return write_exits(dice) if dice.chance(25) else write_stack(dice)
+    return write_grid(dice)
 
 
 def assemble(name: str, params: str, statements: list[str], nets: list[str]) -> str:
@@ -41,7 +43,43 @@ def write_stack(dice: Dice) -> str:
         f"op stem  = {dice.pick(_STEMS)} | conv(3, width, stride = {dice.pick((8, 4))}) | norm",
         *([write_gate(dice, "block")] if block else []),
         _node("layer", "", equations),
+        *_halves(dice),
         f"output y = y[depth] | {head}",
+        *write_policies(dice),
+    ]
+    return assemble("random", f"depth = {depth}, width = {width}, classes = {dice.number(1, 3)}", statements, [])
+
+
+def _halves(dice: Dice) -> list[str]:
+    """Sometimes a scale that what ends in a mean is the first to come to, and a stream that is resized to it."""
+    if not dice.chance(40):
+        return []
+    return [
+        f"axis far = half with stride = {dice.pick((16, 8, 12))}",
+        f"output brief = y[depth] | {dice.pick(('conv(3, 4, stride = 2)', 'maxpool(2, stride = 2, pad = 0)'))} | mean",
+        f"output wide = {dice.pick(('y[0]', 'y[depth] | mean'))} | resize(to = half) | conv(3, 2)",
+    ]
+
+
+def write_exits(dice: Dice) -> str:
+    """Stages that halve the map, each with an answer that an image may leave with."""
+    depth, width = dice.number(1, 3), dice.pick((4, 8))
+    halves = ("conv(3, stride = 2)", "conv(2, stride = 2, pad = 0) | norm", "maxpool(3, stride = 2)")
+    body = f"{dice.pick(('', 'relu | '))}conv(1, routes, bias)"
+    equations = [
+        "y = image | stem if stage == 0 else y[stage - 1] | half | relu",
+        "value = y | mean | conv(1, classes, bias)",
+        "answer = value if stage == depth else sum by on(value) { go: answer[stage + 1] } closed = value",
+    ]
+    statements = [
+        f"input image: {dice.number(1, 3)}",
+        "axis stage = 0..depth",
+        f"op norm = {dice.pick(NORMS)}",
+        f"op stem = conv(3, width, stride = {dice.pick((4, 2))}) | norm",
+        f"op half = {dice.pick(halves)}",
+        f"gate on per image {{ body {body}; activation {dice.pick(ACTIVATIONS)} }}",
+        _node("stage", "", equations),
+        "output answer = answer[0]",
         *write_policies(dice),
     ]
     return assemble("random", f"depth = {depth}, width = {width}, classes = {dice.number(1, 3)}", statements, [])

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from routespace.graph.ir import RouteGraph
-from routespace.testing.cases import Case, random_images, roll_case
+from routespace.graph.sizes import least_size
+from routespace.testing.cases import Case, at_size, random_images, roll_case
 from routespace.testing.spaces import write_space
 
 T = TypeVar("T")
@@ -45,18 +46,17 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @st.composite
-def cases_of(draw: st.DrawFn, text: str, smallest: int = 64) -> Case:
-    """Weights and images of up to 31 pixels more than `smallest` a side for the one space that `text` declares."""
-    height, width = (smallest + draw(st.integers(0, 31)) for _ in range(2))
-    return Case(
+def cases_of(draw: st.DrawFn, text: str) -> Case:
+    """Weights and images for the one space that `text` declares, of up to 95 pixels a side more than it needs."""
+    height, width = (least + draw(st.integers(0, 95)) for least in least_size(Case(text).graph))
+    case = Case(
         text,
         weight_seed=draw(st.integers(0, 10**6)),
         tilt=draw(st.sampled_from((0.0, -0.3, 0.5, -1.0))),
         batch=draw(st.sampled_from((1, 2, 3, 0))),
-        height=height,
-        width=width,
         image_seed=draw(st.integers(0, 10**6)),
     )
+    return at_size(case, height, width)
 
 
 @st.composite
@@ -99,8 +99,9 @@ def masks(draw: st.DrawFn, batch: int, height: int, width: int) -> Tensor:
 
 
 @st.composite
-def images(draw: st.DrawFn, channels: int, smallest: int = 64) -> Tensor:
-    """Images (N, channels, H, W) in float64: few and small at their simplest, odd sizes and none among them."""
+def images(draw: st.DrawFn, channels: int, smallest: int = 1) -> Tensor:
+    """Images (N, channels, H, W) in float64 of up to 95 pixels more than `smallest` a side: few and small at their
+    simplest, odd sizes and none among them."""
     batch = draw(st.sampled_from((1, 2, 3, 0)))
-    height, width = (smallest + draw(st.integers(0, 31)) for _ in range(2))
+    height, width = (smallest + draw(st.integers(0, 95)) for _ in range(2))
     return random_images(channels, batch, height, width, draw(st.integers(0, 10**6)))

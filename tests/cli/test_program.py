@@ -60,7 +60,7 @@ def test_version_and_help(run: Run) -> None:
         ("show", "tiny.route", "--stage", "fx", "--form", "fixed"),
         ("show", "tiny.route", "--stage", "graph", "--net", "straight"),
         ("cost", "tiny.route", "--input", "1x96x96"),
-        ("cost", "tiny.route", "--input", "10x96"),
+        ("cost", "tiny.route", "--input", "0x96"),
         ("cost", "tiny.route", "--input", "99999999x99999999"),
         ("draw", "tiny.route", "-o", "x.svg", "--net", "straight", "--weights", "x.json"),
         ("run", "tiny.route", "image.png", "--seed", "1", "--weights", "x"),

@@ -73,6 +73,8 @@ def test_dense_executes_everything_and_a_net_only_itself(run: Run, images: Path)
 def test_images_that_cannot_be_used_are_named_and_the_others_go_on(run: Run, images: Path) -> None:
     (images / "broken.jpg").write_bytes(b"no jpeg")
     Image.new("RGB", (20, 90)).save(images / "tiny.png")
+    text = Path("tiny.route").read_text("utf-8").replace("image | stem", "image | maxpool(21, pad = 0) | stem")
+    Path("tiny.route").write_text(text, "utf-8")
     ended = run("run", "tiny.route", "images", "--seed", "0")
     assert ended.code == 1 and set(rows_of(ended.out)) == {"scene0.png", "scene1.png"}
     assert "broken.jpg` cannot be read as an image" in ended.err and "tiny.png`: images of 90x20" in ended.err

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from routespace.diagnostics.catalogue import CATALOGUE
-from routespace.graph import build, draft, expand, places
+from routespace.graph import build, draft, expand, places, shapes
 from routespace.graph import ops as graph_ops
 from routespace.language import imports, parser, texts, tokens
 from routespace.language.prelude import prelude
@@ -38,7 +38,7 @@ OP_TO_WORDS = {
     "silu": "x · σ(x)",
     "sigmoid": "1 / (1 + e^-x)",
     "tanh": "tanh(x)",
-    "mean": "mean over all positions: a map of 1x1",
+    "mean": "mean over all positions: one position, which has no stride",
     "maxpool": "maximum of each window; padding never wins",
     "avgpool": "mean of each window; padding does not count",
     "resize": "bilinear, to the size that streams of a scale have, or by a factor; `corners` aligns the corners",
@@ -80,9 +80,9 @@ LIMITS = (
     ("steps in all numbers of a space", numbers.MOST_WORK, "RS806"),
     ("ops inside each other", graph_ops.DEEPEST, "RS805"),
     ("parts of all ops of a space", graph_ops.MOST_PARTS, "RS807"),
-    ("channels of a stream", graph_ops.MOST_CHANNELS, "RS808"),
-    ("positions of a stream on a side, for an image of 192x256", graph_ops.LARGEST_SIDE, "RS808"),
-    ("stride of a stream, or its inverse", graph_ops.LARGEST_STRIDE, "RS808"),
+    ("channels of a stream", shapes.MOST_CHANNELS, "RS808"),
+    ("positions of a stream on a side, for an image of 192x256", shapes.LARGEST_SIDE, "RS808"),
+    ("stride of a stream, or its inverse", shapes.LARGEST_STRIDE, "RS808"),
     ("imports in a row", imports.MOST_OPEN, "RS157"),
     ("files read for one space", imports.MOST_FILES, "RS157"),
     ("different paths of imports", imports.MOST_PATHS, "RS157"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from routespace.diagnostics.catalogue import CATALOGUE, Entry, explain
-from routespace.graph import draft, expand, ops, places
+from routespace.graph import draft, expand, ops, places, shapes
 from routespace.language import imports
 from routespace.space import definitions, numbers, scope
 from tests.language.found import codes_of
@@ -52,7 +52,7 @@ LIMITS = {
     "RS805": (ops.DEEPEST,),
     "RS806": (numbers.MOST_WORK,),
     "RS807": (ops.MOST_PARTS,),
-    "RS808": (ops.MOST_CHANNELS, ops.LARGEST_SIDE, ops.LARGEST_STRIDE),
+    "RS808": (shapes.MOST_CHANNELS, shapes.LARGEST_SIDE, shapes.LARGEST_STRIDE),
 }
 
 

@@ -87,6 +87,7 @@ BENDS: dict[str, Bend] = {
     "live replays teach": _outputs(lambda x: x + torch.rand_like(x)),
     "executed is counted": _costs(executed=lambda cost: cost.executed + 1000),
     "expected is hard": _costs(expected=lambda cost: cost.expected * 2),
+    "sizes are what ops need": _outputs(lambda x: x.repeat(1, 1, 2, 1)),
 }
 
 

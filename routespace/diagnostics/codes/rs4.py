@@ -10,7 +10,8 @@ ENTRIES = (
         "RS401",
         "op that does not fit its input",
         "The shape of the stream does not go through this op: groups that do not divide the channels, a kernel\n"
-        "larger than the map, a ladder whose steps do not double. The label shows the shape at an image of 192x256.",
+        "larger than the map, a ladder whose steps do not double. The label shows the shape at an image of 192x256;\n"
+        "other sizes of images were tried and do not fit either.",
         space_of("  output y = image | groupnorm(2)\n"),
     ),
     Entry(

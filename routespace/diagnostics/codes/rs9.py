@@ -111,4 +111,11 @@ ENTRIES = (
             "  node {\n    x = image | conv(1, 8)\n    h = x | conv(3)\n    y = x | relu\n  }\n  output out = y\n"
         ),
     ),
+    Entry(
+        "RS914",
+        "images that fit for some sizes only",
+        "What this needs of an image, one of 192x256 does not have and one of another size has: a window that fits,\n"
+        "streams that come out alike. Images that do not fit are refused when they come, with this reason.",
+        space_of("  output y = image | conv(3, 8, stride = 32) | avgpool(7, pad = 0)\n"),
+    ),
 )

@@ -22,8 +22,6 @@ from routespace.graph.order import reads
 from routespace.graph.passes.guard import guard
 from routespace.space.registry import MERGES
 
-PROBE = (256, 256)
-
 
 def fix(graph: RouteGraph, held: Held) -> RouteGraph:
     """`graph` with every gate replaced by the weights of `held`, for inference.
@@ -49,7 +47,7 @@ _Stream = str | _Zeros | None
 class _Fixer:
     def __init__(self, graph: RouteGraph, held: Held) -> None:
         self.graph, self.held = graph, held
-        self.shapes = infer(graph, PROBE).shapes
+        self.shapes = infer(graph, graph.probe).shapes
         self.streams: dict[str, _Stream] = {}
         self.values: list[Value] = []
         self.live = graph.policies.live_inference

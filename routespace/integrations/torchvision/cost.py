@@ -9,7 +9,6 @@ from torch import nn
 import routespace as rs
 from routespace.graph.infer import infer
 from routespace.graph.ir import Input, RouteGraph
-from routespace.integrations.torchvision.fit import PROBE
 from routespace.integrations.torchvision.head import RoutedHead
 from routespace.runtime.result import Cost, Outcome
 from routespace.space.shape import Stride
@@ -32,13 +31,16 @@ def level_costs(head: RoutedHead, outcomes: Mapping[str, Outcome], convention: s
 
 
 def levels_of(graph: RouteGraph) -> dict[str, str]:
-    """The level of every value by its stride, and by its name where levels have a stride in common."""
-    shapes = infer(graph, PROBE).shapes
+    """The level of every value by its stride, that of what it reads where it has none, and by its name where levels
+    have a stride in common."""
+    strides = {name: shape.stride for name, shape in infer(graph, graph.probe).shapes.items()}
     labels: dict[Stride, list[str]] = {}
     for value in graph.values:
         if isinstance(value, Input):
             labels.setdefault(value.stride, []).append(value.name.partition(".")[2])
-    return {name: _label(name, labels[shape.stride]) for name, shape in shapes.items() if shape.stride in labels}
+        elif not strides[value.name]:
+            strides[value.name] = strides[value.args[0]]
+    return {name: _label(name, labels[stride]) for name, stride in strides.items() if stride in labels}
 
 
 def _label(name: str, labels: Sequence[str]) -> str:

@@ -10,7 +10,6 @@ from routespace.graph.infer import infer
 from routespace.graph.ir import Input, Output, RouteGraph
 from routespace.integrations.fault import fault
 
-PROBE = (256, 256)
 TOWER = {"features"}
 
 
@@ -76,7 +75,7 @@ def _outputs(graph: RouteGraph, groups: dict[str, tuple[str, ...]], wanted: Want
             f"{_listed(wanted.predictions)}"
         )
         return
-    shapes: dict[str, Any] = infer(graph, PROBE).shapes
+    shapes: dict[str, Any] = infer(graph, graph.probe).shapes
     outputs = {value.key: shapes[value.args[0]] for value in graph.values if isinstance(value, Output)}
     inputs = [shapes[value.name] for value in graph.values if isinstance(value, Input)]
     for name, keys in groups.items():

@@ -12,14 +12,12 @@ from torch.utils.data import Dataset, IterableDataset
 
 from routespace.graph.infer import infer
 from routespace.graph.ir import Input, Output, RouteGraph
+from routespace.graph.sizes import refusal
 from routespace.integrations.artifact import DESCRIPTION
 from routespace.integrations.fault import RunError
 from routespace.integrations.pairs import Pair, Pairs, Size
 from routespace.integrations.train.data import random_state
 from routespace.integrations.train.recipe import Recipe
-from routespace.space.fault import Fault
-
-PROBE = 256
 
 
 def check_counts(validations: int, checkpoint_every: int | None) -> None:
@@ -40,16 +38,15 @@ def check_free(checkpoint: Path, artifact: Path, resume: Path | None) -> None:
 
 
 def check_size(graph: RouteGraph, size: int | tuple[int, int]) -> None:
-    """Raises `ValueError` for scenes that are smaller than the smallest images of a space."""
-    sides = size if isinstance(size, tuple) else (size, size)
-    if min(sides) < graph.smallest:
-        least = f"images of space `{graph.name}` have at least {graph.smallest} pixels a side"
-        raise ValueError(f"`size` is {size}: {least}")
+    """Raises `ValueError` for scenes of a size that does not fit a space."""
+    why = refusal(graph, size if isinstance(size, tuple) else (size, size))
+    if why is not None:
+        raise ValueError(f"`size` is {size}: {why}")
 
 
 def check_classes(graph: RouteGraph, classes: int) -> None:
     """Raises `ValueError` unless a space has one output of `classes` logits."""
-    shapes = infer(graph, (max(PROBE, graph.smallest),) * 2).shapes
+    shapes = infer(graph, graph.probe).shapes
     given = [shapes[value.name].channels for value in graph.values if isinstance(value, Output)]
     if len(given) != 1:
         raise ValueError(f"space `{graph.name}` has {len(given)} outputs; training is for one map of classes")
@@ -90,11 +87,9 @@ class OutputSizes:
 
     def _infer(self, size: Size) -> Size:
         graph = self.graph
-        if min(size) < graph.smallest:
-            raise ValueError(f"sides of at least {graph.smallest} are needed")
-        try:
-            shapes = infer(graph, size).shapes
-        except Fault as fault:
-            raise ValueError(f"they do not fit space `{graph.name}`: {fault.message}") from None
+        why = refusal(graph, size)
+        if why is not None:
+            raise ValueError(why)
+        shapes = infer(graph, size).shapes
         made = next(shapes[value.name] for value in graph.values if isinstance(value, Output))
         return made.height, made.width

@@ -7,10 +7,9 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from routespace.runtime.layers import Learned, MaxPool, Mean, ResizeBy, ResizeTo, Scale, Sizes, resample
+from routespace.runtime.layers import Learned, MaxPool, Mean, ResizeBy, ResizeTo, Scale, Sizes, resample, rescale
 from routespace.runtime.outside import outside_of
 from routespace.runtime.tree import BesideOp, ChainOp
 
@@ -185,10 +184,8 @@ def lies_between(size: Size, made: Size, by: Fraction | None, corners: bool) -> 
 def _reads(length: int, wanted: int, factor: float | None, corners: bool) -> Tensor:
     """Which of `length` positions each of `wanted` interpolated ones reads: (wanted, length) bool."""
     line = torch.eye(length).view(1, length, length, 1)
-    if factor is None:
-        found = resample(line, (wanted, 1), corners)
-    else:
-        found = F.interpolate(line, scale_factor=(factor, 1.0), mode="bilinear", align_corners=False)
+    size = (wanted, 1)
+    found = resample(line, size, corners) if factor is None else rescale(line, size, (factor, 1.0))
     return found.view(length, wanted).t() != 0
 
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from routespace.graph.infer import infer
 from routespace.graph.ir import RouteGraph
-from routespace.runtime.errors import InputError
-from routespace.space.fault import Fault
+from routespace.graph.sizes import least_size
 from routespace.space.model import Space
-from routespace.testing.cases import Case
+from routespace.testing.cases import Case, at_size
 from routespace.testing.dice import SeededDice
 from routespace.testing.entries import ENTRY_LAWS
 from routespace.testing.fuzzing.ask import Broken, Law, ask, laws_of, subject_of
 from routespace.testing.fuzzing.shrink import shrink
 from routespace.testing.fuzzing.text import smaller, standalone, with_nets_it_has
-from routespace.testing.laws import Subject, hits
+from routespace.testing.laws import hits
 
 WHOLE_EVERY = 8
 """One in so many examples is the space as it is; the others have small parameters."""
@@ -86,9 +84,7 @@ def fuzz(
     verdict = Verdict(space.name, tuple(chosen), strangers)
     for number in range(examples):
         text = whole if number % WHOLE_EVERY == 1 else small
-        subject = subject_of(example(text, seed, number, graph.smallest))
-        if refused(subject):
-            subject = subject_of(replace(subject.case, height=graph.smallest, width=graph.smallest))
+        subject = subject_of(example(text, seed, number, least_size(graph)))
         case = subject.case
         broken: list[Broken] = []
         for name, law in chosen.items():
@@ -124,35 +120,22 @@ def _chosen(graph: RouteGraph, names: Collection[str] | None) -> Mapping[str, La
     return {name: known[name] for name in known if name in names}
 
 
-def example(text: str, seed: int, number: int, smallest: int) -> Case:
+def example(text: str, seed: int, number: int, least: tuple[int, int]) -> Case:
     """Case `number` of a seed: weights, how much they open, and images; the first is the plainest."""
-    if number == 0:
-        return Case(text, weight_seed=seed, image_seed=seed, height=smallest, width=smallest)
     dice = SeededDice(seed * 1_000_003 + number)
-    odd = dice.chance(40)
-    sides = [smallest + (dice.number(0, 31) if odd else dice.pick((0, 32))) for _ in range(2)]
-    return Case(
+    if number == 0:
+        return at_size(Case(text, weight_seed=seed, image_seed=seed), 64, 64)
+    odd, small = dice.chance(40), dice.chance(40)
+    base = least if small else (max(least[0], 64), max(least[1], 64))
+    sides = [side + (dice.number(0, 31) if odd else dice.pick((0, 32))) for side in base]
+    case = Case(
         text,
         weight_seed=dice.number(0, 10**6),
         tilt=dice.pick((0.0, -0.3, 0.5, -1.0)),
         batch=dice.pick((2, 1, 3, 0)),
-        height=sides[0],
-        width=sides[1],
         image_seed=dice.number(0, 10**6),
     )
-
-
-def refused(subject: Subject) -> bool:
-    """Whether the space takes no images of this size: some streams of it merge at multiples only."""
-    case = subject.case
-    try:
-        infer(case.graph, (case.height, case.width))
-        subject.outcome("dense")
-    except (Fault, InputError):
-        return True
-    except Exception:
-        return False
-    return False
+    return at_size(case, *sides)
 
 
 def _small(case: Case, broken: list[Broken], laws: Mapping[str, Law], seconds: float) -> Found:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from routespace.diagnostics import RouteError
+from routespace.graph.sizes import least_size
 from routespace.graph.verify import BrokenGraph, verify
 from routespace.language.format import format_file, format_text
 from routespace.language.parser import parse
@@ -70,13 +71,13 @@ def _builds(case: Case) -> bool:
 
 def plainer(case: Case) -> Iterator[Case]:
     """Cases of the same space with simpler numbers, the simplest first."""
-    smallest = case.graph.smallest
+    height, width = least_size(case.graph)
     for change in (
         {"batch": 1},
         {"batch": 2},
-        {"height": smallest, "width": smallest},
-        {"height": smallest},
-        {"width": smallest},
+        {"height": height, "width": width},
+        {"height": height},
+        {"width": width},
         {"tilt": 0.0},
         {"weight_seed": 0},
         {"image_seed": 0},

@@ -24,6 +24,7 @@ from routespace.testing.laws.live import live_replays_teach
 from routespace.testing.laws.nan import nan_is_open
 from routespace.testing.laws.positions import needed_positions_only
 from routespace.testing.laws.prices import costs_are_bounded, expected_cost_teaches
+from routespace.testing.laws.sizes import sizes_are_what_ops_need
 from routespace.testing.laws.skip import closed_paths_learn_nothing, closed_paths_rest, opening_costs
 from routespace.testing.laws.subject import LawViolation, Subject
 from routespace.testing.laws.training import training_agrees
@@ -50,6 +51,7 @@ LAWS: Mapping[str, Callable[[Subject], None]] = {
     "expected is hard": expected_is_hard_when_decided,
     "expected cost teaches": expected_cost_teaches,
     "costs are bounded": costs_are_bounded,
+    "sizes are what ops need": sizes_are_what_ops_need,
     "format keeps meaning": format_keeps_meaning,
     "json keeps meaning": json_keeps_meaning,
     "order does not matter": order_does_not_matter,

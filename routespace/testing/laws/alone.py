@@ -17,7 +17,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from routespace.compiler import compile as compile_space
 from routespace.graph.infer import infer
 from routespace.graph.ir import Input, Output, Route, is_per_position
-from routespace.graph.passes.fix import PROBE
 from routespace.runtime.control import replaying
 from routespace.runtime.maps import is_skippable
 from routespace.runtime.override import Control
@@ -240,7 +239,7 @@ def masks_are_grown(subject: Alone) -> None:
         op = module.get_submodule(f"{targets[route.name]}.op")
         if not is_skippable(op) or any(statistics(leaf) == "active" for leaf in leaves(op)):
             continue
-        shapes = infer(graph, PROBE)
+        shapes = infer(graph, graph.probe)
         given, made = shapes.shapes[route.source], shapes.shapes[route.name]
         x = torch.randn(2, given.channels, given.height, given.width, generator=generator, dtype=torch.float64)
         mask = torch.rand(2, 1, made.height, made.width, generator=generator) < 0.2

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from routespace.graph.ir import Gate
+from routespace.graph.sizes import least_size
 from routespace.testing.laws.forcings import forcings
 from routespace.testing.laws.positions import position_routes
 from routespace.testing.laws.subject import Subject
@@ -38,7 +39,7 @@ def hits(subject: Subject) -> set[str]:
     case, result = subject.case, subject.oracle
     found = {
         "odd size": bool((case.height | case.width) & 1),
-        "smallest size": min(case.height, case.width) == subject.graph.smallest,
+        "smallest size": (case.height, case.width) == least_size(subject.graph),
         "batch 0": case.batch == 0,
         "batch of several": case.batch > 1,
         "zero-reached": any(result.zero_reached),

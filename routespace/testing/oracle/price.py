@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from routespace.graph.ir import Apply, Gate, Input, Leaf, Merge, Output, Route, RouteGraph, Value
 from routespace.space.conventions import Convention
 from routespace.space.registry import OPS
-from routespace.space.shape import Cost, Shape
+from routespace.space.shape import Cost
 from routespace.testing.oracle.sizes import Extent, Sizes, Step, plan
 
 
@@ -60,8 +60,7 @@ def leaf_work(leaf: Leaf, inputs: Sequence[Extent], output: Extent) -> Work:
             return Work(resize=output.elements)
         case "ladder_decoder":
             return _ladder(args["classes"], inputs, output)
-    shapes = tuple(Shape(one.channels, one.stride, one.height, one.width) for one in inputs)
-    declared = OPS[leaf.entry].cost(args, shapes, Shape(output.channels, output.stride, output.height, output.width))
+    declared = OPS[leaf.entry].cost(args, tuple(one.shape for one in inputs), output.shape)
     return Work(declared.macs, declared.norm, declared.activation, declared.pool, declared.resize)
 
 

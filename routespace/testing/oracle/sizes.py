@@ -34,10 +34,10 @@ _IMAGE: Stride = 1
 
 @dataclass(frozen=True)
 class Extent:
-    """Channels, stride, height and width of one value for one image."""
+    """Channels, stride, height and width of one value for one image; what is no map of the image has no stride."""
 
     channels: int
-    stride: Stride
+    stride: Stride | None
     height: int
     width: int
 
@@ -48,6 +48,10 @@ class Extent:
     @property
     def elements(self) -> int:
         return self.channels * self.height * self.width
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.channels, self.stride or 0, self.height, self.width)
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,8 @@ def leaf_has_weights(leaf: Leaf) -> bool:
 
 
 def plan(graph: RouteGraph, size: Sizes, padded: bool = False) -> Plan:
-    """The plan of `graph` for images of `size`, or for a pyramid whose levels have the sizes given.
+    """The plan of `graph` for images of `size`, or for a pyramid whose levels have the sizes given. `ValueError` where
+    the size does not fit.
 
     `padded` counts as the released dynamic-routing code does: a window op gives ceil(size / stride) positions whatever
     its padding is.
@@ -131,7 +136,7 @@ def plan(graph: RouteGraph, size: Sizes, padded: bool = False) -> Plan:
                     value.channels, value.stride, *(levels.get(value.name) or size_at(value.stride, {_IMAGE: sizes[1]}))
                 )
             case Zero():
-                extent = Extent(value.channels, value.stride, *size_at(value.stride, sizes))
+                raise ValueError(f"`{value.name}` is taken out of another graph, whose sizes are not known here")
             case Merge():
                 extent = _merged(value.kind, inputs)
             case Output():
@@ -144,9 +149,26 @@ def plan(graph: RouteGraph, size: Sizes, padded: bool = False) -> Plan:
                 extent = _op(value.op, f"{value.name}.op", inputs[:1], sizes, padded, found)
         extents[value.name] = extent
         steps[value.name] = tuple(found)
-        if not isinstance(value, (Gate, Output)):
-            sizes.setdefault(extent.stride, (extent.height, extent.width))
+        if not padded:
+            _hold(graph, value, extents)
+        if extent.stride is not None and extent.stride not in sizes and not isinstance(value, (Gate, Output)):
+            sizes[extent.stride] = extent.height, extent.width
     return Plan(extents, steps, sizes)
+
+
+def _hold(graph: RouteGraph, value: Value, extents: Mapping[str, Extent]) -> None:
+    """`ValueError` where there are more decisions, or fewer, than places that they are about."""
+    own = extents[value.name]
+    if isinstance(value, Gate) and value.granularity == "image" and own.positions != 1:
+        raise ValueError(f"gate `{value.name}` decides {own.positions} times for an image")
+    if not isinstance(value, Route):
+        return
+    gate = graph.by_name[value.gate]
+    others = [extents[value.closed]] if value.closed is not None else []
+    if isinstance(gate, Gate) and gate.granularity == "position":
+        others.append(extents[gate.name])
+    if any((other.height, other.width) != (own.height, own.width) for other in others):
+        raise ValueError(f"`{value.name}` is {own}, what decides it or stands for it is {others}")
 
 
 def _image(graph: RouteGraph, size: Sizes, levels: Mapping[str, Size]) -> Size:
@@ -167,12 +189,11 @@ def size_at(stride: Stride, sizes: dict[Stride, Size]) -> Size:
 
 
 def _merged(kind: str, inputs: Sequence[Extent]) -> Extent:
-    first = inputs[0]
-    if any((x.stride, x.height, x.width) != (first.stride, first.height, first.width) for x in inputs):
+    strides = {x.stride for x in inputs if x.stride is not None}
+    if len(strides) > 1 or len({(x.height, x.width) for x in inputs}) > 1:
         raise ValueError(f"streams of different sizes meet in a `{kind}`: {list(inputs)}")
-    if kind == "concat":
-        return Extent(sum(x.channels for x in inputs), first.stride, first.height, first.width)
-    return first
+    channels = sum(x.channels for x in inputs) if kind == "concat" else inputs[0].channels
+    return Extent(channels, strides.pop() if strides else None, inputs[0].height, inputs[0].width)
 
 
 def _op(
@@ -198,13 +219,13 @@ def _leaf(leaf: Leaf, inputs: Sequence[Extent], sizes: dict[Stride, Size], padde
         case "conv" | "depthwise" | "maxpool" | "avgpool":
             channels = args.get("channels") or x.channels
             height, width = (_windows(length, args, padded) for length in (x.height, x.width))
-            return Extent(channels, x.stride * args["stride"], height, width)
+            return Extent(channels, None if x.stride is None else x.stride * args["stride"], height, width)
         case "mean":
-            return Extent(x.channels, x.stride, 1, 1)
+            return Extent(x.channels, None, 1, 1)
         case "resize" if args["by"] is not None:
             by = Fraction(args["by"])
             height, width = (max(1, int(length * by)) for length in (x.height, x.width))
-            return Extent(x.channels, x.stride / by, height, width)
+            return Extent(x.channels, None if x.stride is None else x.stride / by, height, width)
         case "resize":
             return Extent(x.channels, args["to"], *size_at(args["to"], sizes))
         case "ladder_decoder":
@@ -217,13 +238,16 @@ def _leaf(leaf: Leaf, inputs: Sequence[Extent], sizes: dict[Stride, Size], padde
 
 
 def _windows(length: int, args: Mapping[str, int | None], padded: bool) -> int:
-    """How many windows start inside a padded row of `length`."""
+    """How many windows start inside a padded row of `length`; `ValueError` where none does."""
     kernel, stride, dilation = (int(args.get(name) or 1) for name in ("kernel", "stride", "dilation"))
     reach = dilation * (kernel - 1)
     pad = args.get("pad")
     if pad is None or padded:
         pad = reach // 2
-    return len(range(0, length + 2 * pad - reach, stride))
+    starts = range(0, length + 2 * pad - reach, stride)
+    if not starts:
+        raise ValueError(f"no window of {reach + 1} fits a row of {length}, padded by {pad}")
+    return len(starts)
 
 
 def _registered(leaf: Leaf, inputs: Sequence[Extent], sizes: dict[Stride, Size]) -> Extent:
@@ -232,6 +256,5 @@ def _registered(leaf: Leaf, inputs: Sequence[Extent], sizes: dict[Stride, Size])
     args = dict(leaf.args)
     if entry.targets:
         args["size"] = size_at(args.get("to") or _IMAGE, sizes)
-    shapes = tuple(Shape(x.channels, x.stride, x.height, x.width) for x in inputs)
-    shape = entry.shape(args, shapes)
-    return Extent(shape.channels, shape.stride, shape.height, shape.width)
+    shape = entry.shape(args, tuple(x.shape for x in inputs))
+    return Extent(shape.channels, shape.stride or None, shape.height, shape.width)
