@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "routespace"
 
 ROOMS = {
     "files": set(),
+    "memory": set(),
     "plain_json": set(),
     "diagnostics": set(),
     "space": {"diagnostics", "plain_json"},

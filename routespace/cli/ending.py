@@ -7,14 +7,16 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn, ParamSpec
 
 import typer
 
 from routespace.cli.streams import OUTPUT
-from routespace.diagnostics import RouteError, escaped_lines, quoted
+from routespace.diagnostics import RouteError, escaped, escaped_lines, quoted
+from routespace.memory import is_out_of_memory
 from routespace.space.fault import Fault
 
 PROBLEMS, USAGE, INTERRUPTED, BROKEN_PIPE, TERMINATED = 1, 2, 130, 141, 143
@@ -75,10 +77,21 @@ def command(run: Callable[P, None]) -> Callable[P, None]:
         except Terminated:
             _say("interrupted")
             raise typer.Exit(TERMINATED) from None
-        except OSError as error:
+        except Exception as error:
+            if is_out_of_memory(error):
+                _say(f"out of memory in `{_line_of(run, kwargs)}`", "run it on something smaller, or where more is")
+                raise typer.Exit(PROBLEMS) from None
+            if not isinstance(error, OSError):
+                raise
             raise typer.Exit(told(error)) from None
 
     return guarded
+
+
+def _line_of(run: Callable[P, None], given: Mapping[str, object]) -> str:
+    """The command with the files it was given."""
+    names = [one for value in given.values() for one in (value if isinstance(value, list) else [value])]
+    return " ".join(["routespace", run.__name__, *(escaped(one) for one in names if isinstance(one, Path))])
 
 
 def report(error: RouteError) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,10 @@ from routespace.diagnostics import escaped
 
 if TYPE_CHECKING:
     from routespace.testing.fuzzing import Found, Verdict
+
+SMALLER = "ask of a smaller space, with `--set`"
+LEAST_KEEPING = 1.0
+"""Seconds that finding out what the gates of a failure decide may take, however late it was met."""
 
 
 @command
@@ -52,6 +57,7 @@ def fuzz(
       routespace fuzz space.route --law "forms agree" --examples 500
       routespace --import my_gates fuzz --replay fuzz/space-forms-agree
     """
+    end = time.monotonic() + seconds
     if (file is None) == (replay is None):
         raise Trouble("give a file to fuzz, or a folder with `--replay`", code=USAGE)
     if replay is not None and (law or settings or space):
@@ -63,21 +69,21 @@ def fuzz(
     assert file is not None
     loaded = read_space(file, read_settings(settings), space)
     build_graph(loaded)
-    verdict = _search(loaded, examples, seconds, seed, law)
-    _summary(verdict)
+    verdict = _search(loaded, examples, end, seed, law)
+    _summary(verdict, seconds)
     if verdict.found is None:
         return
     from routespace.testing.fuzzing import keep
 
     folder = out / re.sub(r"\W+", "-", f"{loaded.name}-{verdict.found.broken.law}").strip("-")
-    keep(verdict.found.broken, verdict.found.case, folder)
+    keep(verdict.found.broken, verdict.found.case, folder, max(LEAST_KEEPING, end - time.monotonic()))
     _report(verdict.found)
     again = f"routespace {''.join(modules)}fuzz --replay {shlex.quote(escaped(folder))}"
     print(f"kept in {escaped(folder)}; again with\n  {again}")
     raise typer.Exit(PROBLEMS)
 
 
-def _search(space: object, examples: int, seconds: float, seed: int, laws: list[str] | None) -> Verdict:
+def _search(space: object, examples: int, end: float, seed: int, laws: list[str] | None) -> Verdict:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from routespace.cli.tables import console
@@ -98,18 +104,28 @@ def _search(space: object, examples: int, seconds: float, seed: int, laws: list[
             progress.update(task, completed=number, description=what)
 
         try:
+            seconds = end - time.monotonic()
             return search(space, examples=examples, seconds=seconds, seed=seed, laws=laws, told=told)  # type: ignore[arg-type]
         except ValueError as error:
             raise Trouble(str(error), code=USAGE) from None
 
 
-def _summary(verdict: Verdict) -> None:
-    count = "1 case" if verdict.examples == 1 else f"{verdict.examples} cases"
-    ending = "broken" if verdict.found else "all hold"
-    print(f"{verdict.name}: {count}, {len(verdict.laws)} laws, {ending} ({verdict.seconds:.0f} s)")
+def _summary(verdict: Verdict, seconds: float) -> None:
+    """Print what came of a search. Raises `Trouble` where that is too little to be called well."""
+    if verdict.examples:
+        count = "1 case" if verdict.examples == 1 else f"{verdict.examples} cases"
+        ending = "broken" if verdict.found else "all hold"
+        print(f"{verdict.name}: {count}, {len(verdict.laws)} laws, {ending} ({verdict.seconds:.0f} s)")
+    elif verdict.begun:
+        asked = f"{len(verdict.begun)} of {len(verdict.laws)} laws were asked of the first case, and hold"
+        print(f"{verdict.name}: {asked} ({verdict.seconds:.0f} s)")
+    if verdict.ended is not None:
+        raise Trouble(verdict.ended, SMALLER)
+    if not verdict.examples and not verdict.begun:
+        raise Trouble(f"no law could be asked of {verdict.name} in {seconds:g} s", f"more `--time`; or {SMALLER}")
     for net in verdict.left_out:
         print(f"left out: net {net}, which the space does not contain (`routespace contains` tells why)")
-    if verdict.found is None:
+    if verdict.found is None and verdict.examples:
         shares = ", ".join(f"{name} {count / verdict.examples:.0%}" for name, count in verdict.hits.most_common())
         print(f"situations met: {shares}")
 

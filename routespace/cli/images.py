@@ -16,6 +16,7 @@ from routespace.cli.tables import console
 from routespace.diagnostics import escaped_lines, quoted
 from routespace.integrations import images
 from routespace.integrations.images import MODES, SUFFIXES, ImageError, images_in
+from routespace.memory import is_out_of_memory
 
 
 def find_images(path: Path) -> list[Path]:
@@ -45,7 +46,8 @@ def read_image(path: Path, channels: int) -> NDArray[float32]:
 def each_image(paths: Sequence[Path], use: Callable[[Path], None]) -> bool:
     """Call `use` with every path, and show how far it is; whether that went well with all.
 
-    An image for which it raises `Trouble`, or the `ValueError` of a module that it does not fit, is told and left out.
+    An image for which it raises `Trouble` or the `ValueError` of a module that it does not fit, or for which memory runs
+    out, is told and left out.
     Raises `Trouble` where that is the only one or happens to all, or what is wrong is the command.
     """
     screen, failed = console(stderr=True), 0
@@ -75,6 +77,10 @@ def _use(path: Path, use: Callable[[Path], None]) -> None:
             use(path)
     except ValueError as error:
         raise Trouble(f"{quoted(path)}: {error}") from None
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise Trouble(f"{quoted(path)}: out of memory", "make it smaller, or run it where more memory is") from None
 
 
 @contextmanager

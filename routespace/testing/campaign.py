@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -20,6 +20,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from routespace.memory import is_out_of_memory
 from routespace.testing.cases import random_case
 from routespace.testing.laws import LAWS, Subject, hits
 from routespace.testing.laws.hits import SITUATIONS
@@ -41,7 +42,10 @@ class Finding:
 
 
 def examine(seed: int, names: Sequence[str] = tuple(LAWS)) -> Finding:
-    """Ask the laws called `names` of the case of `seed`. Anything a law raises counts as a violation of it."""
+    """Ask the laws called `names` of the case of `seed`. Anything a law raises counts as a violation of it.
+
+    Raises `MemoryError` where memory runs out, which says nothing about the law.
+    """
     start = time.perf_counter()
     violations: list[tuple[str, str]] = []
     found: frozenset[str] = frozenset()
@@ -49,13 +53,20 @@ def examine(seed: int, names: Sequence[str] = tuple(LAWS)) -> Finding:
         subject = Subject(random_case(seed))
         found = frozenset(hits(subject))
     except Exception as error:
+        _check_memory(error, seed)
         return Finding(seed, found, (), (("case", _message(error)),), time.perf_counter() - start)
     for name in names:
         try:
             LAWS[name](subject)
         except Exception as error:
+            _check_memory(error, seed)
             violations.append((name, _message(error)))
     return Finding(seed, found, tuple(names), tuple(violations), time.perf_counter() - start)
+
+
+def _check_memory(error: Exception, seed: int) -> None:
+    if is_out_of_memory(error):
+        raise MemoryError(f"out of memory in the case of seed {seed}; fewer `--jobs` need less") from None
 
 
 def _message(error: Exception) -> str:
@@ -115,7 +126,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     seeds = range(given.seed, given.seed + given.spaces)
     found = track(_findings(seeds, given.jobs), description="laws", total=len(seeds), console=console)
-    return 0 if report(list(found), console) else 1
+    try:
+        return 0 if report(list(found), console) else 1
+    except (MemoryError, BrokenExecutor) as error:
+        console.print(f"error: {error or 'out of memory'}", highlight=False)
+        return 1
 
 
 if __name__ == "__main__":

@@ -66,13 +66,15 @@ def law(request: pytest.FixtureRequest) -> Callable[[], None]:
 
 
 def broken(space: Space, name: str, told: dict[str, Any], config: pytest.Config) -> str | None:
-    """What to say where the law is broken, after the case was made small and kept; None where it holds."""
+    """What to say where the law is broken, after the case was made small and kept, or could not be asked; None where it
+    holds."""
     from routespace.testing.fuzzing import fuzz, imports_of, keep
 
     examples = config.getoption("--routespace-examples") or told["examples"]
-    found = fuzz(space, examples=examples, seconds=float("inf"), seed=told["seed"], laws=[name]).found
+    verdict = fuzz(space, examples=examples, seconds=float("inf"), seed=told["seed"], laws=[name])
+    found = verdict.found
     if found is None:
-        return None
+        return verdict.ended
     folder = Path(config.getoption("--routespace-out")) / re.sub(r"\W+", "-", f"{space.name}-{name}")
     keep(found.broken, found.case, folder)
     again = f"routespace {imports_of(found.case.graph)}fuzz --replay {folder}"

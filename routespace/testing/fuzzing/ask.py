@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from routespace.graph.ir import RouteGraph
+from routespace.memory import is_out_of_memory
 from routespace.space.registry import ACTIVATIONS, OPS
 from routespace.testing.cases import Case
 from routespace.testing.entries import ENTRY_LAWS
@@ -54,8 +55,21 @@ def subject_of(case: Case) -> Subject:
     return Subject(case)
 
 
+class OutOfMemoryError(MemoryError):
+    """A law could not be asked of a case: memory ran out, which says nothing about the law."""
+
+
+def out_of_memory(what: str, case: Case) -> OutOfMemoryError:
+    """The error for `what` was done with a case."""
+    images = f"{case.batch} images of {case.height}x{case.width}"
+    return OutOfMemoryError(f"out of memory in {what} with {images} through {len(case.graph.nodes)} nodes")
+
+
 def ask(name: str, law: Law, subject: Subject) -> Broken | None:
-    """Ask a law of a subject. Whatever it raises breaks it: an op that fails in some form breaks the law too."""
+    """Ask a law of a subject. Whatever it raises breaks it: an op that fails in some form breaks the law too.
+
+    Raises `OutOfMemoryError` where it was memory that failed.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -63,6 +77,8 @@ def ask(name: str, law: Law, subject: Subject) -> Broken | None:
     except LawViolation as violation:
         return Broken(name, "LawViolation", str(violation).partition("\n")[0])
     except Exception as error:
+        if is_out_of_memory(error):
+            raise out_of_memory(f"the law `{name}`", subject.case) from None
         lines = str(error).strip().splitlines() or [""]
         return Broken(name, type(error).__name__, f"{name}: {type(error).__name__}: {lines[0]}")
     return None

@@ -1,7 +1,7 @@
 """What is kept of a failure: a folder that a stranger can read, and one command can run again.
 
 `space.route` is the smallest space found, `case.json` the law it breaks with the numbers that weights and images are
-made of, `gates.json` what its gates decide in the dense form (null where that cannot run).
+made of, `gates.json` what its gates decide in the dense form (null where that cannot run, or not in time).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from routespace.plain_json import MOST_BYTES, read_json
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 from routespace.testing.cases import Case
 from routespace.testing.fuzzing.ask import Broken, all_laws, ask, laws_of, subject_of
+from routespace.testing.fuzzing.clock import Clock, within
 from routespace.testing.oracle.sizes import leaf_paths, op_of
 
 SPACE, CASE, GATES = "space.route", "case.json", "gates.json"
@@ -72,9 +73,14 @@ def _factories(graph: RouteGraph) -> Iterator[Any]:
             yield factory() if callable(factory) else factory
 
 
-def keep(broken: Broken, case: Case, folder: Path) -> Kept:
-    """Write a failure into `folder`, which is made where there is none. Raises `OSError`."""
-    kept = Kept(broken.law, broken.message, case, decisions(case))
+def keep(broken: Broken, case: Case, folder: Path, seconds: float = math.inf) -> Kept:
+    """Write a failure into `folder`, which is made where there is none. Raises `OSError`.
+
+    What gates decide is left out where finding it takes longer than `seconds`.
+    """
+    decided: list[Gates | None] = [None]
+    within(Clock(seconds), lambda: decided.append(decisions(case)))
+    kept = Kept(broken.law, broken.message, case, decided[-1])
     folder.mkdir(parents=True, exist_ok=True)
     numbers = {name: getattr(case, name) for name in NUMBERS}
     told = {"version": VERSION, "law": kept.law, "message": kept.message, **numbers}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from routespace.language.format import format_file, format_text
 from routespace.language.parser import parse
 from routespace.space.fault import Fault
 from routespace.testing.cases import Case
+from routespace.testing.fuzzing.clock import Clock, within
 from routespace.testing.fuzzing.smaller import smaller_files
 from routespace.testing.fuzzing.templates import bare
 
@@ -25,23 +25,33 @@ def shrink(case: Case, breaks: Breaks, seconds: float) -> tuple[Case, int]:
     First the bare texts of one op or one activation of the space; then, as long as one of them helps, every text with
     one part less and every simpler number. `breaks` is only asked of texts that build.
     """
-    end = time.monotonic() + seconds
-    tries = 0
-    seen: set[Case] = {case}
-    helped = True
-    while helped:
-        helped = False
-        for other in _simpler(case):
-            if time.monotonic() > end:
-                return case, tries
-            if other in seen or not _builds(other):
-                continue
-            seen.add(other)
-            tries += 1
-            if breaks(other) is not None:
-                case, helped = other, True
-                break
-    return case, tries
+    search = _Shrinking(case)
+    clock = Clock(seconds)
+    within(clock, lambda: search.run(breaks, clock))
+    return search.case, search.tries
+
+
+class _Shrinking:
+    """The smallest case so far, which is there when the time is over."""
+
+    def __init__(self, case: Case) -> None:
+        self.case, self.tries = case, 0
+
+    def run(self, breaks: Breaks, clock: Clock) -> None:
+        """Go on until nothing helps."""
+        seen: set[Case] = {self.case}
+        helped = True
+        while helped:
+            helped = False
+            for other in _simpler(self.case):
+                clock.check()
+                if other in seen or not _builds(other):
+                    continue
+                seen.add(other)
+                self.tries += 1
+                if breaks(other) is not None:
+                    self.case, helped = other, True
+                    break
 
 
 def _simpler(case: Case) -> Iterator[Case]:
