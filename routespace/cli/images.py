@@ -46,9 +46,9 @@ def read_image(path: Path, channels: int) -> NDArray[float32]:
 def each_image(paths: Sequence[Path], use: Callable[[Path], None]) -> bool:
     """Call `use` with every path, and show how far it is; whether that went well with all.
 
-    An image for which it raises `Trouble` or the `ValueError` of a module that it does not fit, or for which memory runs
-    out, is told and left out.
-    Raises `Trouble` where that is the only one or happens to all, or what is wrong is the command.
+    An image for which it raises `Trouble` or the `ValueError` of a module that it does not fit, or for which there is
+    too little memory, is told and left out. Raises `Trouble` where that is the only one or happens to all, or what is
+    wrong is the command.
     """
     screen, failed = console(stderr=True), 0
     with Progress(console=screen, transient=True, disable=not screen.is_terminal or len(paths) < 2) as progress:
