@@ -22,9 +22,10 @@ def load(
     """The space in the `.route` file at `path`, its names, numbers, shapes and grid checked.
 
     `space` chooses one where the file has several. Imports read `.route` files in the folder `root` and below it; that
-    is the folder of the file, unless one around it is marked by a file `.route-root`. Further arguments are parameters
-    (numbers, yes/no as bool, op names as str, lists) or policies (`live="always"`) of the space. Raises `RouteError`
-    with everything that is wrong; its `str()` is the report. Warnings are added to `findings`, if they are given.
+    is the folder of the file, the working directory around it, or one above that a file `.route-root` marks. Further
+    arguments are parameters (numbers, yes/no as bool, op names as str, lists) or policies (`live="always"`) of the
+    space. Raises `RouteError` with everything that is wrong; its `str()` is the report. Warnings are added to
+    `findings`, if they are given.
     """
     return _checked(language.load(path, space=space, root=root, findings=findings, **given), findings)
 

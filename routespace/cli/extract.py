@@ -118,7 +118,7 @@ def _home(space: Path, out: Path) -> str | None:
 
 def _head(graph: RouteGraph, found: Profile, at_least: float) -> str:
     assert graph.space is not None
-    bound = ", ".join(f"{one.name} = {_shown(graph.space.parameter(one.name))}" for one in graph.space.parameters)
+    bound = ", ".join(f"{name} = {_shown(value)}" for name, value in graph.space.values.items())
     return f"# Routes open in at least {at_least:g} % of {found.images:,} images, with {bound or 'no parameters'}.\n\n"
 
 

@@ -13,7 +13,6 @@ import typer
 from routespace.cli.ending import USAGE, Trouble
 
 if TYPE_CHECKING:
-    from routespace.space.expr import Expr
     from routespace.space.model import ParameterValue
 
 SpaceFile = Annotated[Path, typer.Argument(metavar="FILE", help="A .route file, or `-` for standard input.")]
@@ -48,6 +47,8 @@ def read_settings(items: Iterable[str] | None) -> dict[str, ParameterValue]:
 
     >>> read_settings(["depth=5", "small_gate=yes", "cell=[identity, sep_conv_3x3]", "mu = -0.5"])
     {'depth': 5, 'small_gate': True, 'cell': ['identity', 'sep_conv_3x3'], 'mu': -0.5}
+    >>> read_settings(["third=-1/3"])
+    {'third': Fraction(-1, 3)}
     """
     from routespace.language.load import RESERVED
 
@@ -74,24 +75,14 @@ def _value(name: str, text: str) -> ParameterValue:
     items = parse(f"op value = {text}", "--set", findings).items
     if not findings.has_errors and len(items) == 1 and isinstance(items[0], OpDecl):
         try:
-            return from_expr(_signed(items[0].value))
+            return from_expr(items[0].value)
         except TypeError:
             pass
     raise Trouble(
         f"`{text.strip()}` is not a value for `{name}`",
-        "a value is a number, yes or no, a name, or a list of them: `[a, b]`",
+        "a value is a number, a fraction like `1/3`, yes or no, a name, or a list of them: `[a, b]`",
         code=USAGE,
     )
-
-
-def _signed(value: Expr) -> Expr:
-    from routespace.space.expr import Items, Number, Unary
-
-    if isinstance(value, Unary) and value.op == "-" and isinstance(value.operand, Number):
-        return Number(-value.operand.value)
-    if isinstance(value, Items):
-        return Items(tuple(_signed(item) for item in value.items))
-    return value
 
 
 def read_size(text: str, channels: int | None = None) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from routespace.space.model import Space
 from routespace.space.names import check_space
 from routespace.space.numbers import Numbers
 from routespace.space.scope import Scope
+from routespace.space.values import Values
 
 MOST_LEVELS = 100
 
@@ -54,6 +55,7 @@ def _build(space: Space, found: Findings) -> RouteGraph:
     aside = Findings(found.sources)  # what does not stand in the way of anything else
     try:
         check_attributes(scope, numbers, aside)
+        Values(scope, numbers).check(aside)
         policies = resolve_policies(scope.clauses, space.overrides, numbers, aside, space.declaration.span)
         _refuse_shares(scope, aside)
         unread = CONVENTIONS[policies.cost].unread if policies.cost in CONVENTIONS else False

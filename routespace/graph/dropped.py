@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from routespace.diagnostics import Findings, Span, rename
+from routespace.diagnostics import Findings, Span, listed, rename
 from routespace.graph.ir import RouteGraph
 from routespace.graph.places import Place, places_of, resolve_axes
 from routespace.space.expr import Branch, Choice
@@ -15,8 +16,7 @@ from routespace.space.scope import Scope, streams_of
 
 def dropped_at(graph: RouteGraph, stream: str, index: tuple[int, ...]) -> Place | None:
     """The node that makes `stream` at `index` in the text of `graph`, where the graph lacks it."""
-    found = (one for one in _places(graph) if one.index == index and stream in streams_of(one.declaration))
-    return next(found, None)
+    return _declared(graph).at.get((stream, index))
 
 
 def no_gate(graph: RouteGraph, node: str, known: Iterable[str]) -> Fault:
@@ -43,7 +43,7 @@ def no_route(graph: RouteGraph, node: str, route: str, known: Iterable[str], spa
     else:
         message = f"node `{node}` has no route `{route}`"
         places = [(span, ""), *((one.span, "its routes are here") for one in branches[:1])][span is None :]
-    help = rename(route, known) or (f"it has {', '.join(known)}" if known else None)
+    help = rename(route, known) or (f"it has {listed(known)}" if known else None)
     (first, label), *others = places or [(None, "")]
     return Fault("RS702", message, first, label, others=others, help=help)
 
@@ -64,14 +64,30 @@ def _why(graph: RouteGraph, place: Place, branch: Branch) -> str:
 
 
 def _place(graph: RouteGraph, node: str) -> Place | None:
-    return next((one for one in _places(graph) if one.name == node), None)
+    return _declared(graph).by_name.get(node)
 
 
-def _places(graph: RouteGraph) -> list[Place]:
-    if graph.space is None:
-        return []
-    numbers = _numbers(graph)
-    return places_of(numbers.scope, numbers, Findings())
+@dataclass(frozen=True)
+class _Declared:
+    """The places of a text, by their names and by what they make."""
+
+    by_name: dict[str, Place]
+    at: dict[tuple[str, tuple[int, ...]], Place]
+
+
+def _declared(graph: RouteGraph) -> _Declared:
+    """What the text of `graph` declares, found once and kept with it."""
+    known = graph.__dict__.get("_declared")
+    if isinstance(known, _Declared):
+        return known
+    places = []
+    if graph.space is not None:
+        numbers = _numbers(graph)
+        places = places_of(numbers.scope, numbers, Findings())
+    streams = {id(one.declaration): streams_of(one.declaration) for one in places}
+    at = {(stream, one.index): one for one in reversed(places) for stream in streams[id(one.declaration)]}
+    found = graph.__dict__["_declared"] = _Declared({one.name: one for one in reversed(places)}, at)
+    return found
 
 
 def _numbers(graph: RouteGraph) -> Numbers:

@@ -19,10 +19,22 @@ from torch import Tensor, nn
 import routespace as rs
 from routespace.diagnostics import RouteError
 from routespace.files import write_together
-from routespace.integrations.artifact_files import DESCRIPTION, FILES, FORMAT, TEXT, WEIGHTS, Artifact, Files, assemble
+from routespace.integrations.artifact_files import (
+    DESCRIPTION,
+    FILES,
+    FORMAT,
+    TEXT,
+    WEIGHTS,
+    Artifact,
+    Files,
+    assemble,
+    written,
+)
 from routespace.integrations.fault import fault
 from routespace.language.format import format_file
-from routespace.space.expr import File
+from routespace.language.parser import parse
+from routespace.language.prelude import prelude_ops
+from routespace.space.expr import File, ImportDecl
 from routespace.space.model import Space, from_expr
 
 if TYPE_CHECKING:
@@ -55,8 +67,8 @@ def pack(directory: Path, space: Space, module: nn.Module, net: str | None) -> d
         "format": FORMAT,
         "routespace": rs.__version__,
         "space": space.name,
-        "parameters": {binding.name: space.parameter(binding.name) for binding in space.parameters},
-        "policies": {clause.name: from_expr(clause.value) for clause in space.overrides},
+        "parameters": {name: written(value) for name, value in space.given.items()},
+        "policies": {clause.name: written(from_expr(clause.value)) for clause in space.overrides},
         "net": net,
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
@@ -86,10 +98,25 @@ def load_artifact(directory: Path | str, form: Form | None = None) -> Artifact:
 
 
 def space_text(space: Space) -> str:
-    """A text that declares `space` on its own: its author's where it came from one file, else a formatted one."""
-    if len(space.sources) == 1:
-        return space.sources[0].text
+    """A text that declares `space` on its own: its author's where that does, else a formatted one."""
+    place = space.declaration.span.path if space.declaration.span else None
+    source = next((one for one in space.sources if one.path == place), None)
+    if source is not None and _declares(source.text, space):
+        return source.text
     return format_file(File(TEXT, (*space.library, space.declaration, *space.nets)))
+
+
+def _declares(text: str, space: Space) -> bool:
+    """Whether `text` declares all of `space`, imports nothing and can be written as UTF-8."""
+    try:
+        text.encode()
+        items = parse(text).items
+    except (RouteError, UnicodeEncodeError):
+        return False
+    if any(isinstance(one, ImportDecl) for one in items):
+        return False
+    known = {(one.kind, one.name): one for one in (*prelude_ops().values(), *items) if not isinstance(one, ImportDecl)}
+    return all(known.get((one.kind, one.name)) == one for one in (space.declaration, *space.library, *space.nets))
 
 
 def _own(tensor: Tensor) -> Tensor:

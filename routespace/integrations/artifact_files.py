@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ from routespace.integrations.weights_file import NotWeightsError, most_bytes, we
 from routespace.language.load import RESERVED
 from routespace.language.texts import LARGEST_FILE
 from routespace.plain_json import MOST_BYTES, read_json
-from routespace.space.model import Space
+from routespace.space.model import ParameterValue, Space
 
 if TYPE_CHECKING:
     from routespace.compiler import Form
@@ -121,11 +123,24 @@ def _line(cause: Exception) -> str:
 
 
 def _space(directory: Path, description: dict[str, Any], text: bytes) -> Space:
-    bound = description["parameters"] | description["policies"]
+    bound = {name: _unwritten(value) for name, value in (description["parameters"] | description["policies"]).items()}
     try:
         return rs.loads(text.decode(), path=str(directory / TEXT), space=description["space"], **bound)
     except (TypeError, ValueError, OverflowError) as cause:
         raise _damaged(directory / DESCRIPTION, f"its parameters do not fit the space: {_line(cause)}") from cause
+
+
+def written(value: ParameterValue) -> Any:
+    """A value as JSON holds it: a fraction is a text, `1/3`, and no other text is like it."""
+    if isinstance(value, (list, tuple)):
+        return [written(one) for one in value]
+    return f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else value
+
+
+def _unwritten(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_unwritten(one) for one in value]
+    return Fraction(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]+/0*[1-9][0-9]*", value) else value
 
 
 def _read_description(path: Path, content: bytes) -> dict[str, Any]:

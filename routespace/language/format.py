@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from routespace.diagnostics.source import LINE_END
-from routespace.language.one_line import LOOSEST, VALUE, OneLine, mode_tail
 from routespace.language.parser import parse
 from routespace.language.write_expr import ExprWriter
 from routespace.language.writer import INDENT, WIDTH, T, end_of, start_of
@@ -42,6 +41,7 @@ from routespace.space.expr import (
     Walk,
     Without,
 )
+from routespace.space.one_line import LOOSEST, VALUE, OneLine, mode_tail
 
 _MOST_ROUNDS = 4
 _BYTE_ORDER_MARK = "\ufeff"

@@ -11,7 +11,7 @@ from routespace.language.names import check_names
 from routespace.language.parser import parse
 from routespace.language.prelude import prelude_ops, prelude_source
 from routespace.language.texts import read_text
-from routespace.space.expr import Clause, Expr, Items, Name, Number, OpDecl, SpaceDecl
+from routespace.space.expr import Binary, Clause, Expr, Items, Name, Number, OpDecl, SpaceDecl
 from routespace.space.model import Binding, ParameterValue, Space, to_expr
 from routespace.space.names import problem_of
 from routespace.space.names.table import at_name
@@ -199,7 +199,7 @@ class _Binder:
                 return "an op" if value.id in self.ops else None
             case Items():
                 return "a list"
-            case Number():
+            case Number() | Binary(op="-" | "*" | "/" | "^"):
                 return "a number"
         return None
 

@@ -61,6 +61,7 @@ def resolved(path: Path) -> Path:
 
 def root_of(path: Path) -> Path:
     """The folder that imports of the file at `path` may not leave: the nearest one above it that is marked as a root,
-    else its own."""
-    folder = resolved(path.parent)
-    return next((one for one in (folder, *folder.parents) if (one / ROOT_MARK).is_file()), folder)
+    else the working directory where that is above it (and not all there is), else its own."""
+    folder, here = resolved(path.parent), Path.cwd()
+    marked = next((one for one in (folder, *folder.parents) if (one / ROOT_MARK).is_file()), None)
+    return marked or (here if folder.is_relative_to(here) and here != here.parent else folder)

@@ -5,17 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from routespace.language.one_line import (
-    LOOSEST,
-    PIPE,
-    VALUE,
-    children,
-    level_of,
-    mode_tail,
-    operand_levels,
-    stage_level,
-    term_level,
-)
 from routespace.language.writer import INDENT, Spanned, T, Writer, end_of, start_of
 from routespace.space.expr import (
     Arg,
@@ -32,6 +21,17 @@ from routespace.space.expr import (
     Range,
     Sum,
     Unary,
+)
+from routespace.space.one_line import (
+    LOOSEST,
+    PIPE,
+    VALUE,
+    children,
+    level_of,
+    mode_tail,
+    operand_levels,
+    stage_level,
+    term_level,
 )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from routespace.diagnostics.source import LINE_END, Span
-from routespace.language.one_line import OneLine
 from routespace.space.expr import Comment
+from routespace.space.one_line import OneLine
 
 WIDTH = 100
 INDENT = 2

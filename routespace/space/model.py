@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from numbers import Integral, Real
+from fractions import Fraction
+from numbers import Integral, Rational, Real
 from typing import Any, TypeAlias
 
 from routespace.diagnostics import Source
@@ -20,11 +19,10 @@ from routespace.space.expr import (
     Number,
     OpDecl,
     SpaceDecl,
-    Sum,
     Unary,
 )
 
-ParameterValue: TypeAlias = "int | float | bool | str | list[ParameterValue] | tuple[ParameterValue, ...]"
+ParameterValue: TypeAlias = "int | float | Fraction | bool | str | list[ParameterValue] | tuple[ParameterValue, ...]"
 
 
 @dataclass(frozen=True)
@@ -79,12 +77,35 @@ class Space:
         return (*(one for one in self.declaration.body if isinstance(one, Clause)), *self.overrides)
 
     def parameter(self, name: str) -> ParameterValue:
-        """Value of a parameter as Python sees it.
+        """Value of a parameter as Python sees it: a number (an exact `Fraction` where no float is written as it), yes
+        or no as bool, the name of an op, or a list.
 
-        Raises `KeyError` for a name that is none of this space's parameters.
+        Raises `KeyError` for a name that is none of this space's parameters, and `RouteError` where a default has no
+        value, which no space that was loaded has.
         """
-        bound = {binding.name: binding.value for binding in self.parameters}
-        return _value(bound.pop(name), bound)
+        from routespace.space.values import Values
+
+        return Values.of(self).parameter(name)
+
+    @property
+    def values(self) -> dict[str, ParameterValue]:
+        """Every parameter with its value, as `parameter` tells it."""
+        from routespace.space.values import Values
+
+        found = Values.of(self)
+        return {one.name: found.parameter(one.name) for one in self.parameters}
+
+    @property
+    def given(self) -> dict[str, ParameterValue]:
+        """The parameters that are bound to something else than their defaults, with what `load` takes for it."""
+        defaults = {one.name: one.default for one in self.declaration.params}
+        return {one.name: self._given(one) for one in self.parameters if one.value != defaults[one.name]}
+
+    def _given(self, binding: Binding) -> ParameterValue:
+        try:
+            return from_expr(binding.value)
+        except TypeError:  # a space from JSON may bind what is computed
+            return self.parameter(binding.name)
 
     def net(self, name: str) -> NetDecl:
         """The net called `name`; `KeyError` where there is none."""
@@ -108,13 +129,15 @@ class Space:
 
 
 def to_expr(value: ParameterValue) -> Expr:
-    """A Python value as the language writes it: yes and no, numbers, names, lists."""
+    """A Python value as the language writes it: yes and no, numbers, fractions, names, lists."""
     if isinstance(value, bool):
         return Name("yes" if value else "no")
     if isinstance(value, (int, float)):
         return Number(value)
     if isinstance(value, Integral):
         return Number(int(value))
+    if isinstance(value, Rational):
+        return Binary("/", Number(int(value.numerator)), Number(int(value.denominator)))
     if isinstance(value, Real):
         return Number(float(value))
     if isinstance(value, str):
@@ -124,35 +147,6 @@ def to_expr(value: ParameterValue) -> Expr:
     raise TypeError(f"{value!r} is not the value of a parameter")
 
 
-def _value(expr: Expr, bound: dict[str, Expr]) -> ParameterValue:
-    """Value of a parameter whose default is computed from other parameters."""
-    match expr:
-        case Name() if expr.id in bound:
-            return _value(bound[expr.id], {name: value for name, value in bound.items() if name != expr.id})
-        case Unary(op="-"):
-            return -_number(expr.operand, bound)
-        case Sum():
-            return sum(_number(term, bound) for term in expr.terms)
-        case Binary() if expr.op in _ARITHMETIC:
-            return _ARITHMETIC[expr.op](_number(expr.left, bound), _number(expr.right, bound))
-    return from_expr(expr)
-
-
-_ARITHMETIC: dict[str, Callable[[Any, Any], int | float]] = {
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "^": operator.pow,
-}
-
-
-def _number(expr: Expr, bound: dict[str, Expr]) -> int | float:
-    value = _value(expr, bound)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{expr!r} is not a number")
-    return value
-
-
 def from_expr(value: Expr) -> ParameterValue:
     """The inverse of `to_expr`."""
     match value:
@@ -160,6 +154,10 @@ def from_expr(value: Expr) -> ParameterValue:
             return value.value
         case Unary(op="-", operand=Number() as positive):
             return -positive.value
+        case Binary(op="/"):
+            above, below = from_expr(value.left), from_expr(value.right)
+            if isinstance(above, int) and isinstance(below, int) and below != 0:
+                return Fraction(above, below)
         case Name(id="yes" | "no"):
             return value.id == "yes"
         case Name():

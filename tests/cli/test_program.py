@@ -211,17 +211,19 @@ def test_no_more_of_standard_input_is_read_than_a_text_may_have(command: list[st
     assert ended.returncode == 1 and b"<stdin>`: it has more than the 4194304 bytes that are read" in ended.stderr
 
 
-def test_a_root_is_named_for_imports(run: Run, files: Path) -> None:
+def test_a_root_is_named_for_imports(run: Run, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (files / "below").mkdir()
     (files / "library.route").write_text("op norm = batchnorm\n")
     text = 'from "../library.route" import norm\n\nspace s {\n  input image: 3\n  output y = image | norm\n}\n'
     (files / "below" / "main.route").write_text(text)
+    assert run("check", "below/main.route").code == 0
+    monkeypatch.chdir(files / "below")
     for verb in (["check"], ["show"], ["count"], ["format", "--explicit", "--stdout"]):
-        ended = run(*verb, "below/main.route")
+        ended = run(*verb, "main.route")
         assert ended.code == 1 and "outside of the folder" in ended.err and "--root" in ended.err
-        assert run("--root", ".", *verb, "below/main.route").code == 0
-    assert run("check", "below/main.route").code == 1
-    assert run("--root", "nowhere", "check", "below/main.route").code == 2
+        assert run("--root", "..", *verb, "main.route").code == 0
+    assert run("check", "main.route").code == 1
+    assert run("--root", "nowhere", "check", "main.route").code == 2
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")

@@ -2,7 +2,9 @@ import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -175,3 +177,43 @@ def test_a_full_disk_leaves_the_earlier_artifact(
     with pytest.raises(OSError) as error, room(most):
         save_artifact(saved, space, rs.compile(space))
     assert Path(error.value.filename).parent == saved and contents(saved) == before
+
+
+def test_the_text_is_that_of_its_author(tmp_path: Path) -> None:
+    text = "# mine\r\nspace one(w=2) { input image: 3; output y = image | conv(1,w) }  # é\r\n"
+    text += "space two { input a: 1; output y = a }\r\n"
+    file = tmp_path / "one.route"
+    file.write_bytes(text.encode())
+    space = rs.load(file, space="one", w=3)
+    saved = save_artifact(tmp_path / "artifact", space, rs.compile(space))
+    assert (saved / "space.route").read_bytes() == text.encode()
+    assert load_artifact(saved).space == space
+    unreadable = rs.loads("# \ud800\n" + TINY)
+    changed = replace(space, declaration=replace(space.declaration, name="three"))
+    (tmp_path / "two.route").write_text('from "one.route" import one\nop unused = relu\n')
+    imported = rs.load(tmp_path / "two.route")
+    for other in (unreadable, changed, imported, rs.Space.from_json(space.to_json())):
+        saved = save_artifact(tmp_path / "other", other, rs.compile(other))
+        assert "\r" not in (saved / "space.route").read_text()
+        assert load_artifact(saved).space == other
+
+
+@pytest.mark.parametrize(
+    ("head", "given"),
+    [
+        ("depth = 2, w = 4 if depth == 2 else 8", {"depth": 3}),
+        ("third = 1/3, w = 48 * third", {}),
+        ("third = 1/2, w = 48 * third", {"third": Fraction(1, 3)}),
+        ("l = [1, 2], w = 12 * l[1]", {"l": [3, Fraction(1, 4)]}),
+        ("f = relu, g = gelu, w = 4", {"f": "g"}),
+        ("f = [identity, conv(3)], w = 4", {}),
+        ("big = 3 < 4, w = 4 if big else 8", {"big": False}),
+    ],
+)
+def test_an_artifact_keeps_what_was_given(tmp_path: Path, head: str, given: dict[str, Any]) -> None:
+    text = f"space s({head}) {{\n  input image: 3\n  output y = image | conv(1, w)\n}}\n"
+    space = rs.loads(text, **given)
+    save_artifact(tmp_path, space, rs.compile(space))
+    assert set(json.loads((tmp_path / "space.json").read_text())["parameters"]) == set(given)
+    loaded = load_artifact(tmp_path).space
+    assert loaded == space and loaded.values == space.values

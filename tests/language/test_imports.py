@@ -69,6 +69,15 @@ def test_the_root_is_that_of_the_first_file(folder: Path) -> None:
         rs.load(folder / "main.route")
 
 
+def test_the_root_is_the_working_directory_around_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "main.route").write_text(f'from "../library.route" import norm\n{SPACE}')
+    monkeypatch.chdir(folder.parent)
+    assert rs.load("in/main.route").name == "s" and rs.load(folder / "main.route").name == "s"
+    monkeypatch.chdir("/")
+    with pytest.raises(rs.RouteError, match="outside"):
+        rs.load(folder / "main.route")
+
+
 def test_a_root_is_named_or_marked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = f'from "../library.route" import norm\n{SPACE}'
     (folder / "main.route").write_text(text)

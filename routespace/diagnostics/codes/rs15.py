@@ -19,9 +19,9 @@ ENTRIES = (
         "file that cannot be read",
         "The file is missing, is no plain file, is not UTF-8, or is larger than 4 MiB; no more is read of standard\n"
         "input either. The path of an import is relative to the file that imports, has at most 1000 characters, and\n"
-        "leads to a file whose name ends in `.route`, in the folder of the file that was loaded first or below it.\n"
-        "Another root is named by `root = ...` from Python, by `--root` on the command line, or by a file\n"
-        "`.route-root` in it.",
+        "leads to a file whose name ends in `.route`, below the folder of the file that was loaded first, or below\n"
+        "the working directory where that file is in it. Another root is named by `root = ...` from Python, by\n"
+        "`--root` on the command line, or by a file `.route-root` in it.",
         'from "not_there.route" import norm\n',
     ),
     Entry(

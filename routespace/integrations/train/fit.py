@@ -182,7 +182,7 @@ def _make_trainer(
 
 def _describe(recipe: Recipe, space: Space, net: str | None, train_set: Dataset[Pair]) -> dict[str, Any]:
     """What a run's weights depend on, as far as it can be told."""
-    bound = {f"parameter {binding.name}": str(space.parameter(binding.name)) for binding in space.parameters}
+    bound = {f"parameter {name}": str(value) for name, value in space.values.items()}
     policies = {f"policy {clause.name}": str(from_expr(clause.value)) for clause in space.overrides}
     data = {"training set": type(train_set).__name__, "images": len(cast(Sized, train_set))}
     if isinstance(train_set, Scenes):
