@@ -54,6 +54,7 @@ LIBRARIES = {
     "torchmetrics": {"integrations"},
     "torchvision": {"integrations"},
     "pycocotools": {"integrations"},
+    "PIL": {"integrations"},
     "matplotlib": {"draw", "cli"},
     "hypothesis": {"testing"},
     "pytest": {"testing"},
@@ -115,6 +116,11 @@ def test_libraries_stay_in_their_rooms() -> None:
                 if (module == library or module.startswith(f"{library}.")) and room not in rooms:
                     found.append(f"{path.relative_to(PACKAGE)} imports {module}")
     assert found == []
+
+
+def test_one_file_reads_images() -> None:
+    readers = [path.name for path in sorted(PACKAGE.rglob("*.py")) if "Image.open(" in path.read_text("utf-8")]
+    assert readers == ["images.py"]
 
 
 def loaded(code: str) -> str:

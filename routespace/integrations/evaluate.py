@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from routespace.integrations.pairs import Pair, Pairs, as_labels, ignored_of, unscored
+from routespace.runtime.errors import InputError
 from routespace.runtime.modes import evaluating
 from routespace.runtime.result import Outcome
 
@@ -86,8 +87,13 @@ def evaluate(
     wanted = Pairs("scenes", classes, scores.ignore, dtype=dtype)
     with evaluating(module):
         for items in DataLoader(scenes, batch_size, collate_fn=list):
-            images, labels = wanted.batch(list(enumerate(items, scores.images)))
-            scores.add(module(images.to(device)), labels)
+            first = scores.images
+            images, labels = wanted.batch(list(enumerate(items, first)))
+            try:
+                scores.add(module(images.to(device)), labels)
+            except ValueError as error:
+                which = f"item {first}" if len(items) == 1 else f"items {first} to {first + len(items) - 1}"
+                raise InputError(f"`scenes`: {error} ({which})") from error
     if not scores.images:
         raise ValueError("`scenes` is empty")
     remark = scores.remark("scenes")

@@ -34,6 +34,14 @@ MOST_PAGES = 64
 
 BITS_PER_SAMPLE, PHOTOMETRIC, SUBFILE = 258, 262, 254
 WHITE_IS_ZERO, REDUCED_OR_MASK = 0, 0b101
+ORIENTATION = 274
+BACK = {
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""How what was turned upright comes to lie as it is stored, by the orientations that change height and width."""
 
 
 class ImageError(ValueError):
@@ -153,11 +161,13 @@ def _has_more(image: Image.Image) -> bool:
 
 def _turned(path: Path, image: Image.Image, declared: Declared | None) -> Image.Image:
     """The image upright, or as it is stored where only that is as declared."""
+    back = BACK.get(image.getexif().get(ORIENTATION, 1))  # asked now: Pillow turns a TIFF, and forgets it, on loading
     upright = ImageOps.exif_transpose(image)
     if declared is None or _fits(upright, declared):
         return upright
-    if _fits(image, declared):
-        return image
+    stored = upright if back is None else upright.transpose(back)
+    if _fits(stored, declared):
+        return stored
     raise SizeError(path, (upright.height, upright.width), declared)
 
 

@@ -52,12 +52,12 @@ def sideways(path: Path, orientation: int, pixels: NDArray[Any] = RAMP) -> Path:
     return path
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp"])
+@pytest.mark.parametrize(
+    ("suffix", "dtype"),
+    [(".png", np.uint8), (".png", np.uint16), (".tif", np.uint8), (".tif", np.uint16), (".webp", np.uint8)],
+)
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_images_are_read_upright(tmp_path: Path, orientation: int, suffix: str, dtype: Any) -> None:
-    if suffix == ".webp" and dtype is np.uint16:
-        pytest.skip("WebP has 8 bits")
     turn = [
         None, lambda x: x, lambda x: x[:, ::-1], lambda x: x[::-1, ::-1], lambda x: x[::-1], lambda x: x.T,
         lambda x: np.rot90(x, -1), lambda x: x[::-1, ::-1].T, lambda x: np.rot90(x, 1),
@@ -70,6 +70,8 @@ def test_images_are_read_upright(tmp_path: Path, orientation: int, suffix: str, 
     most = np.iinfo(dtype).max
     assert np.abs(read_image(path, 1)[0] - upright / most).max() < 1e-6
     assert read_image(path, 3, upright.shape).shape == (3, *upright.shape)
+    if upright.shape != RAMP.shape:
+        assert np.abs(read_image(path, 1, RAMP.shape)[0] - RAMP / most).max() < 1e-6
     if suffix != ".webp":
         assert np.array_equal(read_labels(path), upright)
 

@@ -131,6 +131,15 @@ def test_classes_sizes_and_outputs_are_those_of_the_module(space: Space) -> None
         evaluate(rs.compile(rs.loads(two)), Items(lambda _: (image(), label())), classes=5)
 
 
+def test_items_that_the_module_does_not_take_are_named(space: Space) -> None:
+    module = rs.compile(space, seed=0)
+    with pytest.raises(rs.InputError, match=r"`scenes`: .* 1 channels.* \(item 4\)"):
+        evaluate(module, at(4, (image()[:1], label())), classes=5)
+    with pytest.raises(rs.InputError, match=r"`scenes`: .* 1 channels.* \(items 2 to 3\)"):
+        grey = Items(lambda index: (image()[: 1 if index in (2, 3) else 3], label()))
+        evaluate(module, grey, classes=5, batch_size=2)
+
+
 def test_sets_without_numbers_are_evaluated(space: Space) -> None:
     class Stream(IterableDataset[Any]):
         def __iter__(self) -> Any:
