@@ -117,7 +117,8 @@ class ActivationEntry:
     always one, always all, or always a number of them, all where there are not more),
     whether openness is decided on the logit, and its torch factory: `factory(**args)` returns a module
     `logits (N, K) -> (weights (N, K), open (N, K) bool)`. `inverse(args, value)` is the logit that gives a weight.
-    `straight_through`: its gradient is that of something smoother than its value; else a shut route has none.
+    `straight_through`: its gradient is that of something smoother than its value, also where it is shut, as that of
+    h + (s - s.detach()) is; else a shut route has none. Gates with such a one learn from shut routes (`gradient`).
     `same_in_training`: it decides alike in both modes.
     """
 

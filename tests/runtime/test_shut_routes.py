@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import routespace as rs
 from routespace.compiler import Form
+from routespace.space.registry import ACTIVATIONS
 from routespace.testing.oracle import Oracle
 
 FORMS: tuple[Form, ...] = ("dense", "sparse")
@@ -123,6 +124,30 @@ def test_gradients_of_forms_are_the_oracle_s(form: Form, rest: str, activation: 
     found = torch.autograd.grad(out, [module.get_parameter(name) for name in names], slope)
     for name, have, want in zip(names, found, right, strict=True):
         assert torch.allclose(have, torch.zeros_like(have) if want is None else want, atol=1e-9), name
+
+
+class Step(nn.Module):
+    """1 where v > 0, with the slope of tanh."""
+
+    def forward(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        soft, opened = torch.tanh(logits), ~(logits <= 0)
+        return opened.to(soft) + (soft - soft.detach()), opened
+
+
+@pytest.mark.parametrize(("straight_through", "taught"), [(True, 4), (False, 2)])
+@pytest.mark.parametrize("form", FORMS)
+def test_registered_activations_learn_as_they_declare(form: Form, straight_through: bool, taught: int) -> None:
+    rs.activation("step", range=(0, 1), closes=True, straight_through=straight_through)(Step)
+    try:
+        text = decided("mean", "r = g(image)\n y = x + r * (x | conv(3, bias))", "step")
+        module = compiled(text.replace("x = image", "x = image | scale(0)"), form)
+        for one in module.parameters():
+            nn.init.ones_(one)
+        given = flat(LOGITS).requires_grad_()
+        module(given).output.sum().backward()
+    finally:
+        ACTIVATIONS.remove("step")
+    assert int((given.grad.abs().sum((1, 2, 3)) > 0).sum()) == taught
 
 
 @pytest.mark.parametrize("form", FORMS)
