@@ -181,12 +181,17 @@ class RouteError(Exception):
 def closest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` was probably meant to be; none among very many, which would take long.
 
-    >>> closest("sep_covn", ["sep_conv", "identity"])
-    'sep_conv'
+    >>> closest("sep_covn", ["sep_conv", "identity"]), closest("ReLU", ["relu", "tanh"])
+    ('sep_conv', 'relu')
     """
-    names = list(known)
-    near = get_close_matches(name[:MOST_COMPARED], sorted(names), n=1, cutoff=0.6) if len(names) <= MOST_KNOWN else ()
-    return next(iter(near), None)
+    names = sorted(known)
+    if len(names) > MOST_KNOWN:
+        return None
+    near = get_close_matches(name[:MOST_COMPARED], names, n=1, cutoff=0.6)
+    if near:
+        return near[0]
+    lowered = {one.lower(): one for one in names}
+    return next((lowered[one] for one in get_close_matches(name[:MOST_COMPARED].lower(), lowered, n=1)), None)
 
 
 def listed(names: Iterable[str]) -> str:

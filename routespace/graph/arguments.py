@@ -116,7 +116,8 @@ def _stride(name: str, value: Expr, env: Env, numbers: Numbers) -> Stride:
     """Stride of the scale that an index on the axis with a `stride` names."""
     attribute = numbers.scope.attributes.get("stride")
     if attribute is None:
-        raise Fault("RS312", f"`{name}(to = …)` needs an axis `with stride = …`", value.span)
+        help = "declare `axis scale = s4, s8 with stride = 4 * 2^scale`, or write `by = FACTOR`"
+        raise Fault("RS312", f"`{name}(to = …)` needs an axis `with stride = …`", value.span, help=help)
     axis = numbers.scope.axis(attribute[0].name, value.span)
     ordinal = numbers.integer(value, env)
     axis.check(ordinal, value.span)

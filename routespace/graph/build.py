@@ -15,11 +15,11 @@ from routespace.graph.settle import settle
 from routespace.graph.shapes import IMAGE_STRIDE
 from routespace.space.conventions import CONVENTIONS
 from routespace.space.expr import Binary, Expr, Index, InputDecl, Name, Sum
-from routespace.space.fault import Fault
+from routespace.space.fault import Fault, head_of
 from routespace.space.model import Space
 from routespace.space.names import check_space
 from routespace.space.numbers import Numbers
-from routespace.space.scope import Scope
+from routespace.space.scope import Axis, Scope
 from routespace.space.values import Values
 
 MOST_LEVELS = 100
@@ -172,6 +172,7 @@ def _never_hit(streams: Streams, findings: Findings) -> None:
                 f"this read of `{expr.name}` never falls on a node",
                 expr.span,
                 "off the grid wherever it stands",
+                others=[(head_of(axis.declaration), _runs(axis)) for axis in _axes_of(expr, streams.scope)[:2]],
             )
         elif falls == "between":
             findings.add(
@@ -180,6 +181,17 @@ def _never_hit(streams: Streams, findings: Findings) -> None:
                 expr.span,
                 severity="warning",
             )
+
+
+def _axes_of(read: Index, scope: Scope) -> list[Axis]:
+    """The axes that a read has an index on."""
+    declared = scope.inputs.get(read.name)
+    names = declared.index if declared else scope.stream_axes.get(read.name, ())
+    return [scope.axes[name] for name in names if name in scope.axes]
+
+
+def _runs(axis: Axis) -> str:
+    return f"it runs from {axis.label(axis.low)} to {axis.label(axis.high)}"
 
 
 def _moves(index: Index, scope: Scope) -> bool:

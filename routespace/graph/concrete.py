@@ -166,7 +166,7 @@ class Concrete:
                 "RS911",
                 f"`{name}` never gives 0: nothing that this gate decides is ever skipped",
                 clauses["activation"].span,
-                help=f"one that closes is {', '.join(one for one in ACTIVATIONS if ACTIVATIONS[one].closes)}",
+                help=f"activations that close are {', '.join(one for one in ACTIVATIONS if ACTIVATIONS[one].closes)}",
                 severity="warning",
             )
         value = Gate(
@@ -241,8 +241,8 @@ class Concrete:
                 raise unsolved
             low, high = ACTIVATIONS[name].range
             if not low < number < high:
-                message = f"`{name}` gives weights between {low:g} and {high:g}: none can start at {number:g}"
-                raise Fault("RS319", message, declared.span)
+                message = f"`{name}` gives weights above {low:g} and below {high:g}: none can start at {number:g}"
+                raise self.numbers.told(Fault("RS319", message, declared.span), env, value.args[0].value)
             try:
                 return inverse(dict(args), number)
             except ArithmeticError:

@@ -58,6 +58,13 @@ class Draft:
         return [*self.args, self.gate, self.closed] if self.closed else [*self.args, self.gate]
 
 
+def of_nothing(output: str, span: Span | None) -> Fault:
+    """RS507: no stream arrives at `output`, declared at `span`."""
+    message = f"output `{output}` is nothing: no stream arrives at what it reads"
+    help = "read a stream that an input leads to at this index, or restrict where outputs and nodes stand"
+    return Fault("RS507", message, span, help=help)
+
+
 @dataclass(slots=True)
 class Condition:
     """The condition of a branch: whether it holds somewhere, and the nodes where it does not."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from routespace.diagnostics import Edit, Findings, Fix, Span, rename
 from routespace.graph.choices import Choices
-from routespace.graph.draft import Draft, Part, Ref, Streams
+from routespace.graph.draft import Draft, Part, Ref, Streams, of_nothing
 from routespace.graph.gated import Gated
 from routespace.graph.gates import Gates
 from routespace.graph.places import Place
@@ -227,7 +227,9 @@ class PlaceBuilder(Reader):
         if call.name in self.scope.gates:
             raise Fault("RS314", "a gate is no stream", call.span, help="give it a name, or use it after `by`")
         if call.name in self.scope.ops or call.name in OPS:
-            raise Fault("RS314", f"`{call.name}` is an op", call.span, help=self._piped(call))
+            raise Fault(
+                "RS314", f"a stream is needed here, `{call.name}(…)` is an op", call.span, help=self._piped(call)
+            )
         raise Fault(
             "RS203",
             f"unknown op `{call.name}`",
@@ -270,7 +272,7 @@ def output_drafts(streams: Streams, declared: OutputDecl) -> None:
         if ref is None and streams.falls.get(id(declared.value)) == "off":
             continue  # said of the read itself
         if ref is None:
-            faults.add(Fault("RS507", f"output `{key}` reads nothing: its stream never exists", declared.span))
+            faults.add(of_nothing(key, declared.span))
             continue
         streams.drafts[f"output.{key}"] = Draft("output", f"output.{key}", "", [ref], env, declared.span, key=key)
     faults.settle()

@@ -30,7 +30,7 @@ class Gates:
             raise Fault("RS315", "a gate is needed here", expr.span, help="write `GATE(stream)`")
         template = self._template(expr.name, expr.span)
         if not expr.args or expr.args[0].name is not None:
-            raise Fault("RS315", f"gate `{expr.name}` reads a stream", expr.span, help=f"write `{expr.name}(x)`")
+            raise _streamless(expr.name, expr.span)
         source = self.builder.source(expr.args[0].value, name, env, expr.span)
         if source is None:
             raise Fault(
@@ -74,7 +74,7 @@ class Gates:
         if name in self.builder.failed:
             raise Skipped
         if name in self.scope.gates:
-            raise Fault("RS315", f"gate `{name}` reads a stream", expr.span, help=f"write `{name}(x)`")
+            raise _streamless(name, expr.span)
         if name in self.builder.local or name in self.scope.inputs:
             raise Fault(
                 "RS315", f"a gate is needed here, `{name}` is a stream", expr.span, help=f"write `GATE({name})`"
@@ -126,6 +126,11 @@ class Gates:
             entry = ACTIVATIONS.get(names[0]) if names else None
             known[key] = entry.range[1] * (entry.opens(routes) or routes) if entry is not None else float(routes)
         return known[key]
+
+
+def _streamless(gate: str, span: Span | None) -> Fault:
+    help = f"write `{gate}(x)` for a stream `x`"
+    return Fault("RS315", f"gate `{gate}` is not told which stream it decides by", span, help=help)
 
 
 def _count(number: int, what: str) -> str:

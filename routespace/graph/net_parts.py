@@ -10,7 +10,9 @@ from routespace.diagnostics import Findings, Span, rename
 from routespace.graph.dropped import dropped_at, no_route, why_dropped
 from routespace.graph.ir import Output, Route, RouteGraph
 from routespace.graph.places import resolve_axes
+from routespace.graph.reads import wrong_index
 from routespace.graph.sites import Sites
+from routespace.space.arithmetic import count
 from routespace.space.expr import Edge, Everything, Expr, Index, Name, NetDecl, Range, Row, Union, Walk, Without
 from routespace.space.fault import Fault
 from routespace.space.numbers import Numbers
@@ -52,6 +54,7 @@ class _Reader:
         resolve_axes(self.scope, self.numbers, Findings())
         self.sites = Sites(graph, self.scope)
         self.names = {node.name for node in graph.nodes}
+        self.nets = {net.name: net for net in graph.space.nets}
         self.read: dict[str, dict[str, Opening]] = {}
         self.inside: list[str] = []
 
@@ -87,21 +90,33 @@ class _Reader:
     def other(self, name: str, span: Span | None) -> Iterable[Opening]:
         """What another net opens, as said here."""
         if name in self.inside:
-            circle = " → ".join(f"`{one}`" for one in [*self.inside[self.inside.index(name) :], name])
-            raise Fault("RS706", f"net `{name}` is made of itself", span, notes=[f"the circle is {circle}"])
+            raise self.circle(self.inside[self.inside.index(name) :])
         if name not in self.read:
             self.read[name] = self.net(declared_net(self.graph, name, span))
         return [replace(one, span=one.span if one.is_given else span) for one in self.read[name].values()]
+
+    def circle(self, names: list[str]) -> Fault:
+        """RS706 of nets that are made of each other in turn, told alike from whichever of them it is met."""
+        first = min(names, key=list(self.nets).index)
+        turned = [*names[names.index(first) :], *names[: names.index(first)], first]
+        parts = (part.part if isinstance(part, Without) else part for part in self.nets[first].parts)
+        spans = [part.span for part in parts if isinstance(part, Union) and turned[1] in part.nets]
+        circle = " → ".join(f"`{name}`" for name in turned)
+        message = f"net `{first}` is made of itself"
+        return Fault("RS706", message, spans[0], notes=[f"the circle is {circle}"], help="leave one of them out")
 
     def walk(self, walk: Walk) -> Iterator[Opening]:
         node: str | None = self.node(walk.start, "the walk starts off the grid")
         for step in walk.steps:
             times = 1 if step.times is None else self.numbers.integer(step.times, {})
-            if not 1 <= times <= len(self.graph.nodes):
-                raise Fault("RS703", f"`{step.route}` is taken {times} times", step.span, "at least once is possible")
+            most = len(self.graph.nodes)
+            if not 1 <= times <= most:
+                message = f"`{step.route}` is taken {times} times; from 1 to {most}, one for each node, is possible"
+                raise self.told(Fault("RS703", message, step.span), step.times)
             for _ in range(times):
                 if node is None:
-                    raise Fault("RS703", f"the walk goes on with `{step.route}` behind the output", step.span)
+                    message = f"the walk has ended at an output; it cannot go on with `{step.route}`"
+                    raise Fault("RS703", message, step.span, "one step too many", help="leave it out")
                 route = self.route(node, step.route, step.span)
                 yield Opening(route.name, span=step.span)
                 node = next(iter(self.ends(route)), None)
@@ -109,8 +124,9 @@ class _Reader:
     def row(self, row: Row) -> Iterator[Opening]:
         weight = 1.0 if row.weight is None else float(self.numbers.number(row.weight, {}))
         if row.weight is not None and not weight > 0:
-            message = f"a net holds no route open at {weight:g}"
-            raise Fault("RS704", message, row.weight.span, help="leave a route out, or write `without`, to close it")
+            message = f"a route is held open at a weight above 0, this is {weight:g}"
+            help = "leave a route out, or write `without`, to close it"
+            raise self.told(Fault("RS704", message, row.weight.span, help=help), row.weight)
         for index in row.routes:
             for place in itertools.product(*(self.ordinals(part) for part in index.at)):
                 node = self.sites.node(index.name, place)
@@ -150,14 +166,22 @@ class _Reader:
         return found
 
     def nowhere(self, index: Index, place: tuple[int, ...], message: str) -> Fault:
-        """RS703: no node of the graph is at `place`; `message` is for where none stands in the text either."""
+        """What to say of an index without a node in the graph; `message` where none stands in the text either."""
+        axes = self.scope.stream_axes.get(index.name)
+        if axes is not None and len(axes) != len(place):
+            return wrong_index(index.name, axes, len(place), index.span)
         dropped = dropped_at(self.graph, index.name, place)
         if dropped is not None:
             why = why_dropped(self.graph, dropped.name)
             others = [(dropped.declaration.span, "declared here")]
-            return Fault("RS703", f"node `{dropped.name}` is dropped: {why}", index.span, others=others)
-        others = self.declarations(index.name)
-        return Fault("RS703", message, index.span, self.whereabouts(index.name), others=others)
+            fault = Fault("RS703", f"node `{dropped.name}` is dropped: {why}", index.span, others=others)
+        else:
+            others = self.declarations(index.name)
+            fault = Fault("RS703", message, index.span, self.whereabouts(index.name), others=others)
+        return self.told(fault, *index.at)
+
+    def told(self, fault: Fault, *exprs: Expr | None) -> Fault:
+        return self.numbers.told(fault, {}, *(expr for expr in exprs if expr is not None))
 
     def declarations(self, stream: str) -> list[tuple[Span | None, str]]:
         """Where the nodes that make a stream are declared."""
@@ -168,7 +192,7 @@ class _Reader:
         """An index in words."""
         names = self.scope.stream_axes.get(stream, ())
         if len(names) != len(index):
-            return f"an index of {len(index)}"
+            return str(index)
         pairs = zip((self.scope.axes[name] for name in names), index, strict=True)
         return ", ".join(axis.label(at) if at in axis else f"{axis.name} {at}" for axis, at in pairs)
 
@@ -186,8 +210,11 @@ class _Reader:
     def ordinals(self, part: Expr) -> list[int]:
         if isinstance(part, Range):
             low, high = self.numbers.integer(part.low, {}), self.numbers.integer(part.high, {})
-            if high < low or high - low > MOST_WIDE:
-                raise Fault("RS703", f"the range {low}..{high} opens nothing", part.span)
+            if high < low:
+                raise self.told(Fault("RS703", f"the range {low}..{high} is empty: it opens nothing", part.span), part)
+            if high - low > MOST_WIDE:
+                message = f"a range of {count(high - low + 1)} indices; at most {MOST_WIDE} are possible"
+                raise self.told(Fault("RS703", message, part.span), part)
             return list(range(low, high + 1))
         if isinstance(part, Name) and part.id in self.scope.axes:
             axis = self.scope.axes[part.id]

@@ -6,7 +6,7 @@ from typing import Any
 
 from routespace.diagnostics import Findings, Span, rename
 from routespace.graph.ir import Budget, Policies
-from routespace.space.bare import bare
+from routespace.space.bare import bare, named
 from routespace.space.expr import Arg, Binary, Call, Clause, Name
 from routespace.space.fault import Fault, Faults
 from routespace.space.numbers import Numbers
@@ -84,7 +84,8 @@ def _init(clause: Clause, numbers: Numbers) -> tuple[str, tuple[tuple[str, Any],
             return "kaiming", ()
     shown = value.id if isinstance(value, Name) else ""
     help = "write `normal(0.01)`" if shown == "normal" else rename(shown, INITS)
-    raise Fault("RS603", "`init` is `kaiming` or `normal(std)`", value.span or clause.span, help=help)
+    message = "`init` is `kaiming` or `normal(std)`" + (f", not `{shown}`" if shown not in ("", *INITS) else "")
+    raise Fault("RS603", message, value.span or clause.span, help=help)
 
 
 def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
@@ -95,7 +96,7 @@ def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
         shown = value.name if isinstance(value, Call) else ""
         raise Fault(
             "RS603",
-            f"a budget is {listed(tuple(BUDGETS))}",
+            f"a budget is {listed(tuple(BUDGETS))}" + (f", not `{shown}`" if shown else ""),
             value.span or clause.span,
             help=rename(shown, BUDGETS) or "write `square(expected / maximum, 0.5, weight = 0.5)`",
         )
@@ -115,8 +116,7 @@ def _budget(clause: Clause, numbers: Numbers) -> Budget | None:
         elif arg.name is None:
             continue
         elif arg.name == "target":
-            usage = f"write `{value.name}(expected / maximum, 0.5, …)`" if wanted == 2 else None
-            faults.add(Fault("RS309", f"the target of `{value.name}` has no name", arg.span, help=usage))
+            faults.add(named(value.name, arg))
         elif arg.name not in _NAMED:
             help = rename(arg.name, _NAMED) or f"it has {listed(_NAMED)}"
             faults.add(Fault("RS309", f"`{value.name}` has no argument `{arg.name}`", arg.span, help=help))

@@ -36,7 +36,8 @@ class Reader:
     def read_name(self, expr: Name) -> Ref:
         name = expr.id
         if name in self.gates:
-            raise Fault("RS314", f"a stream is needed here, `{name}` is a gate", expr.span)
+            help = f"write `{name} * x`, or `sum by {name} {{ … }}`"
+            raise Fault("RS314", f"a stream is needed here, `{name}` is a gate", expr.span, help=help)
         if name in self.local:
             return f"{self.node}.{name}"
         if name in self.scope.inputs:
@@ -45,17 +46,18 @@ class Reader:
                 return name
             missing = [axis for axis in declared.index if axis not in self.place.env]
             if missing:
-                raise _indexed(name, declared.index, 0, expr.span)
+                raise wrong_index(name, declared.index, 0, expr.span)
             return self._input(name, tuple(self.place.env[axis] for axis in declared.index), expr.span)
         axes = self.scope.stream_axes.get(name)
         if axes == ():
             place = self.streams.by_stream.get(name, {}).get(())
             return f"{place.name}.{name}" if place else None
         if axes is not None:
-            raise _indexed(name, axes, 0, expr.span)
+            raise wrong_index(name, axes, 0, expr.span)
         if known := self._other_kind(name):
-            help = f"write `x | {name}` for a stream `x`" if known == "an op" else None
-            raise Fault("RS314", f"a stream is needed here, `{name}` is {known}", expr.span, help=help)
+            written = {"an op": f"x | {name}", "a gate": f"{name}(x) * x"}.get(known)
+            usage = f"write `{written}` for a stream `x`" if written else None
+            raise Fault("RS314", f"a stream is needed here, `{name}` is {known}", expr.span, help=usage)
         raise Fault(
             "RS201",
             f"unknown stream `{name}`",
@@ -78,7 +80,7 @@ class Reader:
         if axes is None:
             raise Fault("RS201", f"unknown stream `{name}`", expr.span, help=rename(name, self.scope.stream_names()))
         if len(expr.at) != len(axes):
-            raise _indexed(name, axes, len(expr.at), expr.span)
+            raise wrong_index(name, axes, len(expr.at), expr.span)
         index = tuple(self.numbers.integer(part, env) for part in expr.at)
         if declared:
             return self._input(name, index, expr.span)
@@ -137,7 +139,7 @@ class Reader:
         return False
 
 
-def _indexed(name: str, axes: Sequence[str], given: int, span: Span | None) -> Fault:
+def wrong_index(name: str, axes: Sequence[str], given: int, span: Span | None) -> Fault:
     """What to say of a stream that is read by another number of indices than it has."""
     if not axes:
         return Fault("RS304", f"`{name}` has no index", span, help=write(name, span))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from routespace.diagnostics import Findings
-from routespace.graph.draft import Draft, Ref, Streams
+from routespace.graph.draft import Draft, Ref, Streams, of_nothing
 from routespace.graph.unread import Unread
 from routespace.space.fault import Fault
 
@@ -84,6 +84,7 @@ def _circle(streams: Streams, chain: list[str], read: str) -> Fault:
         streams.drafts[read].span,
         f"`{read}` is made here",
         others=[(streams.drafts[chain[-1]].span, f"`{chain[-1]}` reads it")],
+        help="let one of them read the other at an earlier index",
     )
 
 
@@ -106,7 +107,7 @@ def _existing(streams: Streams, order: list[str], unread: bool, findings: Findin
         if there:
             exists.add(name)
         elif draft.kind == "output":
-            findings.add("RS507", f"output `{draft.key}` reads nothing: its stream never exists", draft.span)
+            of_nothing(draft.key, draft.span).report(findings)
         elif draft.kind == "gate":
             asked = _live(drafts, set(drafts), unread) if asked is None else asked
             if name in asked:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from routespace.diagnostics import Findings, Span
 from routespace.graph.ir import Gate, Route
 from routespace.graph.places import resolve_axes
+from routespace.graph.reads import wrong_index
 from routespace.graph.sites import Sites
 from routespace.questions.flow import Flow, Rule
 from routespace.questions.formula import FALSE, TRUE, Formula
@@ -175,8 +176,7 @@ class Reader:
         axes = self.scope.stream_axes[_named(expr)]
         at = expr.at if isinstance(expr, Index) else ()
         if len(at) != len(axes):
-            message = f"`{_named(expr)}` is read by {len(axes)} indices, {len(at)} given"
-            raise Fault("RS304", message, expr.span)
+            raise wrong_index(_named(expr), axes, len(at), expr.span)
         return self.sites.node(_named(expr), tuple(self.numbers.integer(part, env) for part in at))
 
     def single_path(self) -> Formula:

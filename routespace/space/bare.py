@@ -10,10 +10,14 @@ from routespace.space.fault import Fault
 def bare(called: str, arg: Arg) -> Expr:
     """The value of an argument of `called` that stands for itself; `Fault` RS309 if it has a name or a mode."""
     if arg.name is not None or arg.mode is not None:
-        what = "name" if arg.name is not None else "mode"
-        message = f"what `{called}` takes here has no {what}"
-        raise Fault("RS309", message, arg.span or arg.value.span, help=_alone(arg))
+        raise named(called, arg)
     return arg.value
+
+
+def named(called: str, arg: Arg) -> Fault:
+    """RS309 of an argument of `called` that has a name or a mode where none is taken."""
+    message = f"`{called}` takes this argument without a {'name' if arg.name is not None else 'mode'}"
+    return Fault("RS309", message, arg.span or arg.value.span, help=_alone(arg))
 
 
 def _alone(arg: Arg) -> Fix:

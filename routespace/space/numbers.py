@@ -321,7 +321,8 @@ def _plain(value: Value, span: Span | None) -> Value:
 
 def _truth(value: Value, span: Span | None) -> bool:
     if not isinstance(value, bool):
-        raise Fault("RS303", f"a condition is needed here, not {kind(value)}", span)
+        help = "compare it with something: `… > 0`" if is_plain(value) else None
+        raise Fault("RS303", f"a condition is needed here, not {kind(value)}", span, help=help)
     return value
 
 

@@ -86,6 +86,25 @@ def test_each_fix_of_a_syntax_error_does_away_with_it(path: Path) -> None:
             assert len(places) <= len(before), (one, edited)
 
 
+@pytest.mark.parametrize(
+    ("op", "help"),
+    [
+        ("Conv2d(3, 8, 3)", "write `conv(KERNEL, CHANNELS)` for `Conv2d`"),
+        ("conv1x1(8)", "write `conv(1, CHANNELS)` for `conv1x1`"),
+        ("nn_relu", "did you mean `relu`?"),
+        ("BatchNorm2d", "write `batchnorm` for `BatchNorm2d`"),
+        ("layer_norm", "write `groupnorm(1)` for `layer_norm`"),
+        ("AdaptiveAvgPool2d(1)", "write `mean` for `AdaptiveAvgPool2d`"),
+        ("interpolate(2)", "write `resize(by = FACTOR)` for `interpolate`"),
+        ("linear(8)", "write `conv(1, CHANNELS, bias)` for `linear`"),
+        ("ReLU", "did you mean `relu`?"),
+    ],
+)
+def test_names_of_pytorch_are_answered_with_the_names_here(op: str, help: str | None) -> None:
+    (one,) = find(f"space s {{\n  input image: 3\n  output y = image | {op}\n}}\n").diagnostics
+    assert one.code == "RS203" and one.help == help
+
+
 def syntax_errors(text: str) -> tuple[Diagnostic, ...]:
     findings = Findings()
     parse(text, findings=findings)

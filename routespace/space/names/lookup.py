@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -12,6 +12,7 @@ from routespace.space.expr import Arg, AxisDecl, Call, Index, Name
 from routespace.space.fault import Fault
 from routespace.space.names.table import CONSTANTS, Named, Table, at_name
 from routespace.space.registry import MERGES, OPS
+from routespace.space.torch_names import torch_hint
 
 Local: TypeAlias = frozenset[str]
 NONE: Local = frozenset()
@@ -19,6 +20,7 @@ NUMBERS = ("a parameter", "an axis", "an index of an axis", "an attribute", "a `
 STREAMS = ("a stream", "an input")
 MOST_SUGGESTIONS = 60
 MOST_PLACES = 4
+MOST_LISTED = 12
 
 
 @dataclass
@@ -91,8 +93,10 @@ class Lookup:
         elif name in self.table.named:
             self.use(name)
         elif not self.is_op(name):
-            kinds = ("an op", "a parameter")
-            self.unknown("RS203", f"unknown op `{name}`", name, span, kinds, (*local, *OPS, *MERGES))
+            hint = torch_hint(name)
+            kinds = ("an op", "a parameter") if hint is None else ()
+            more = (*local, *OPS, *MERGES) if hint is None else ()
+            self.unknown("RS203", f"unknown op `{name}`", name, span, kinds, more, help=hint)
 
     def stream_name(self, expr: Name, local: Local) -> None:
         name = expr.id
@@ -157,7 +161,10 @@ class Lookup:
             return
         near: str | None = None
         if self.is_suggesting:
-            near = closest(name, [*self.table.of_kind(*kinds), *more] if kinds else list(more))
+            names = [*self.table.of_kind(*kinds), *more] if kinds else list(more)
+            near = closest(name, names)
+            if near is None and help is None and kinds:
+                help = _listed(names)
         self.unknowns[code, message] = _Unknown(name, place, near, help, tuple(others))
 
     def report(self) -> None:
@@ -193,6 +200,12 @@ class Lookup:
             message = f"`{name}` cannot be read from another node: it stands on different axes"
             help = "give one of the streams another name"
             self.unknown("RS214", message, name, span, (), (), others, help)
+
+
+def _listed(names: Sequence[str]) -> str | None:
+    """What could stand there instead, where that is little."""
+    known = sorted({f"`{name}`" for name in names})
+    return f"known here: {', '.join(known)}" if 0 < len(known) <= MOST_LISTED else None
 
 
 def _axes(axes: tuple[str, ...]) -> str:
