@@ -166,6 +166,9 @@ class RouteError(Exception):
 
     def __init__(self, diagnostics: Iterable[Diagnostic], sources: Mapping[str, Source] | None = None) -> None:
         self.diagnostics = tuple(diagnostics)
+        if not all(isinstance(one, Diagnostic) for one in self.diagnostics):
+            # Loaders of data make errors of their processes anew from a text, and show it where that fails.
+            raise TypeError("a RouteError is made of diagnostics")
         self.sources = dict(sources or {})
         super().__init__(self.diagnostics)
 

@@ -48,16 +48,18 @@ class ImageError(ValueError):
     """A file is no image that can be read: `message` names it, `help`, where there is any, says what to do."""
 
     def __init__(self, message: str, help: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(message, help)
         self.message, self.help = message, help
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class SizeError(ImageError):
     """An image has another size than is said of it; `size` is (height, width) as it is seen upright."""
 
-    def __init__(self, path: Path, size: tuple[int, int], declared: Declared) -> None:
-        told = "x".join("?" if side is None else str(side) for side in declared)
-        super().__init__(f"{quoted(path)} is {size[0]}x{size[1]}, not {told}")
+    def __init__(self, message: str, size: tuple[int, int]) -> None:
+        super().__init__(message)
         self.size = size
 
 
@@ -168,7 +170,8 @@ def _turned(path: Path, image: Image.Image, declared: Declared | None) -> Image.
     stored = upright if back is None else upright.transpose(back)
     if _fits(stored, declared):
         return stored
-    raise SizeError(path, (upright.height, upright.width), declared)
+    told = "x".join("?" if side is None else str(side) for side in declared)
+    raise SizeError(f"{quoted(path)} is {upright.height}x{upright.width}, not {told}", (upright.height, upright.width))
 
 
 def _fits(image: Image.Image, declared: Declared) -> bool:

@@ -203,6 +203,12 @@ def test_images_of_a_set_are_read_as_all_are(files: tuple[Path, Path], tmp_path:
             boxes[index]
 
 
+def test_errors_of_loading_processes_say_what_they_say(files: tuple[Path, Path], tmp_path: Path) -> None:
+    loader = torch.utils.data.DataLoader(CocoBoxes(tmp_path, files[1]), collate_fn=collate, num_workers=1)
+    with pytest.raises(RuntimeError, match=r"RS956.*000000.png` cannot be read as an image: No such file"):
+        next(iter(loader))
+
+
 def test_missing_files_are_told(files: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(rs.RouteError, match=r"RS956.*no folder"):
         CocoBoxes(tmp_path / "nowhere", files[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import socket
 import struct
 import threading
@@ -83,7 +84,8 @@ def test_a_declared_size_says_which_way_up(tmp_path: Path) -> None:
         assert np.abs(read_image(path, 1, declared)[0] - wanted).max() < 1e-6
     with pytest.raises(SizeError, match=r"photo.png` is 12x8, not 24x16") as error:
         read_image(path, 3, (24, 16))
-    assert error.value.size == (12, 8)
+    again = pickle.loads(pickle.dumps(error.value))
+    assert error.value.size == again.size == (12, 8) and str(again) == str(error.value)
 
 
 def test_pixels_of_every_kind(tmp_path: Path) -> None:
