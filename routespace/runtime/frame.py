@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -146,7 +147,7 @@ class Begin(Opening):
             raise InputError(f"input `{self.name}` has {images.shape[1]} channels; the space declares {self.channels}")
         if not images.is_floating_point():
             raise InputError(f"input `{self.name}` is {images.dtype}; a floating-point tensor is needed")
-        size = (int(images.shape[2]), int(images.shape[3]))
+        size = size_of(images)
         if min(size) < 1:
             raise InputError(f"images of {size[0]}x{size[1]} have no positions")
         check_against(images, self.weights)
@@ -180,10 +181,7 @@ class BeginPyramid(Opening):
             self.check(name, channels, tensor, first)
             if place:
                 self.check_size(name, stride, tensor, place, tensors[place - 1])
-        size = tuple(
-            (name, (int(tensor.shape[2]), int(tensor.shape[3])))
-            for (name, *_), tensor in zip(self.levels, tensors, strict=True)
-        )
+        size = tuple((name, size_of(tensor)) for (name, *_), tensor in zip(self.levels, tensors, strict=True))
         inputs = {name: tensor for (name, *_), tensor in zip(self.levels, tensors, strict=True)}
         return Frame(
             first.shape[0], size, *self.sizes_of(size), inputs, first, self.blanks, self.weights, self.entered()
@@ -236,6 +234,18 @@ class BeginPyramid(Opening):
                     f"level `{name}` (stride {stride}) is {tensor.shape[2]}x{tensor.shape[3]}, which does not fit "
                     f"`{before}` (stride {finest}) of {finer.shape[2]}x{finer.shape[3]}"
                 )
+
+
+def size_of(images: Tensor) -> Size:
+    """Height and width, as numbers: sizes of streams and costs follow from them, so what is exported is of one size."""
+    height, width = images.shape[2:]
+    if torch.compiler.is_exporting() and any(isinstance(side, torch.SymInt) for side in (height, width)):
+        warnings.warn(
+            f"height and width of an exported program are those of its example, {int(height)}x{int(width)}: leave them "
+            "out of `dynamic_shapes`, and export a program for each size",
+            stacklevel=2,
+        )
+    return int(height), int(width)
 
 
 def check_against(images: Tensor, weights: Sequence[Place]) -> None:

@@ -73,4 +73,8 @@ HUNCHES = {
     "what is nothing passes no gradient on": _TRAIN,
     "gates in shut branches are recorded": _TRAIN,
     "shut images count in active norms": _TRAIN,
+    "a mean says how large a scale is": "sizes are what ops need",
+    "the least size is one more": "sizes are what ops need",
+    "a window over nothing": "sizes are what ops need",
+    "what zeros give is known for all sizes": "sizes are what ops need",
 }

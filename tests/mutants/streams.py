@@ -206,4 +206,23 @@ STREAMS = (
         "power = values.square().sum(0).view(norm.num_groups, width).sum(1) / (len(rows) * width)",
         "power = values.square().sum(0).view(norm.num_groups, width).sum(1) / (len(rows) * width + 1)",
     ),
+    Mutant(
+        "a mean says how large a scale is",
+        "space/standard.py",
+        "return Shape(inputs[0].channels, 0, 1, 1)",
+        "return Shape(inputs[0].channels, inputs[0].stride, 1, 1)",
+    ),
+    Mutant(
+        "the least size is one more",
+        "graph/sizes.py",
+        "next(one for one in range(1, high + 1) if",
+        "next(one for one in range(2, high + 1) if",
+    ),
+    Mutant("a window over nothing", "space/standard.py", "    if out < 1:\n", "    if out < 0:\n"),
+    Mutant(
+        "what zeros give is known for all sizes",
+        "runtime/blanks.py",
+        "key = (id(plan), id(x), size, plan.refresh(), reduced)",
+        "key = (id(plan), id(x), plan.refresh(), reduced)",
+    ),
 )

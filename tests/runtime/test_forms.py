@@ -257,6 +257,36 @@ def test_export() -> None:
         assert torch.equal(found.routing.cost.hard, wanted.routing.cost.hard)
 
 
+def test_an_exported_program_has_the_size_of_its_example() -> None:
+    space = rs.loads("space s {\n input image: 3\n output y = image | conv(3, 2)\n}")
+    module, x = rs.compile(space, form="export").eval(), images(2)
+    told, free = "those of its example, " + "x".join(map(str, x.shape[2:])), torch.export.Dim
+    with pytest.warns(UserWarning, match=told), pytest.raises(Exception, match="specialized"):
+        torch.export.export(module, (x,), dynamic_shapes={"images": {3: free.DYNAMIC}})
+    with pytest.warns(UserWarning, match=told):
+        program = torch.export.export(
+            module, (x,), dynamic_shapes={"images": dict.fromkeys((0, 2), free.AUTO)}
+        ).module()
+    assert close(program(images(3)).output, module(images(3)).output)
+    with pytest.raises(AssertionError, match="Guard failed"):
+        program(x[:, :, :-1])
+
+
+def test_levels_of_an_exported_pyramid_have_the_sizes_of_their_example() -> None:
+    text = """space p {
+  axis level = p3, p4 with stride = 8 * 2^level
+  input pyramid[level]: 4
+  node at level { y = pyramid | conv(3) }
+  output y[level] = y[level]
+}"""
+    module = rs.compile(rs.loads(text), form="export").eval()
+    levels, free = {"p3": torch.rand(2, 4, 8, 8), "p4": torch.rand(2, 4, 4, 4)}, torch.export.Dim.AUTO
+    with pytest.warns(UserWarning, match="those of its example, 8x8"):
+        torch.export.export(
+            module, (levels,), dynamic_shapes={"pyramid": {"p3": dict.fromkeys((0, 2), free), "p4": {0: free}}}
+        )
+
+
 def test_fixed_is_the_space_with_its_gates_held() -> None:
     space = small()
     dense = stir(rs.compile(space, form="dense")).eval()
