@@ -22,10 +22,11 @@ Require = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Number = Annotated[int, typer.Option("--number", "-n", min=1, max=10**6, metavar="N", help="How many nets at most.")]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Where the dice start.")]
 
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_AMOUNT = r"(\d+(?:\.\d+)?(?:e\d+)?)([kMGT]?)"
+_AMOUNT = r"(\d{1,30}(?:\.\d{1,30})?(?:e\d{1,2})?)([kMGT]?)"
 
 
 def nets_of(graph: RouteGraph, conditions: list[str] | None) -> Nets:
@@ -49,7 +50,7 @@ def read_window(option: str, text: str | None) -> Window:
 
     if text is None:
         return Window()
-    match = re.fullmatch(rf"(?:{_AMOUNT})?\.\.(?:{_AMOUNT})?", text.replace(" ", ""))
+    match = re.fullmatch(rf"(?:{_AMOUNT})?\.\.(?:{_AMOUNT})?", text.replace(" ", ""), re.ASCII)
     if match is None or match.group(1) is match.group(3) is None:
         raise Trouble(f"`{option} {text}` is no window", "write `53..55G`, `53G..` or `..55G`", code=USAGE)
     low, low_unit, high, high_unit = match.groups()

@@ -21,6 +21,8 @@ from routespace.space.fault import Fault
 
 PROBLEMS, USAGE, INTERRUPTED, BROKEN_PIPE, TERMINATED = 1, 2, 130, 141, 143
 
+LONGEST_LINE = 1000
+
 P = ParamSpec("P")
 
 
@@ -121,4 +123,11 @@ def told(error: OSError) -> int:
 
 def _say(message: str, help: str | None = None) -> None:
     head = "\x1b[1;31merror\x1b[0m" if has_color(sys.stderr) else "error"
-    print(f"{head}: {escaped_lines(message)}" + (f"\n  help: {escaped_lines(help)}" if help else ""), file=sys.stderr)
+    print(f"{head}: {_shown(message)}" + (f"\n  help: {_shown(help)}" if help else ""), file=sys.stderr)
+
+
+def _shown(text: str) -> str:
+    """What is said, on lines of a length that can be read, whatever was given to the command."""
+    half = LONGEST_LINE // 2
+    lines = escaped_lines(text).split("\n")
+    return "\n".join(one if len(one) <= LONGEST_LINE else f"{one[:half]} … {one[-half:]}" for one in lines)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from routespace.cli.asking import AsJson, Require, in_units, nets_of, read_window
+from routespace.cli.asking import AsJson, Number, Require, in_units, nets_of, read_window
 from routespace.cli.cost import known_convention
 from routespace.cli.ending import USAGE, Trouble, command
 from routespace.cli.options import OneSpace, Set, SpaceFile, read_settings
@@ -32,7 +32,7 @@ def find(
     params: Annotated[
         str | None, typer.Option("--params", metavar="A..B", help="Window of trained parameters: `6.0..6.2M`.")
     ] = None,
-    number: Annotated[int, typer.Option("--number", "-n", min=1, metavar="N", help="How many nets at most.")] = 1,
+    number: Number = 1,
     size: Annotated[str, typer.Option("--input", metavar="SIZE", help="Size of an image.")] = "1024x2048",
     convention: Annotated[
         str | None, typer.Option("--convention", metavar="NAME", help="How to count; else as the space declares.")

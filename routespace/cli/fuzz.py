@@ -33,7 +33,7 @@ def fuzz(
     seconds: Annotated[
         float, typer.Option("--time", min=0, callback=finite, metavar="SECONDS", help="How long to go on at most.")
     ] = 60.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, gates and images.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**40, help="Of weights, gates and images.")] = 0,
     law: Annotated[
         list[str] | None, typer.Option("--law", metavar="NAME", help="Ask this law only. Repeatable.")
     ] = None,
@@ -76,8 +76,8 @@ def fuzz(
     from routespace.testing.fuzzing import keep
 
     folder = out / re.sub(r"\W+", "-", f"{loaded.name}-{verdict.found.broken.law}").strip("-")
-    keep(verdict.found.broken, verdict.found.case, folder, max(LEAST_KEEPING, end - time.monotonic()))
     _report(verdict.found)
+    keep(verdict.found.broken, verdict.found.case, folder, max(LEAST_KEEPING, end - time.monotonic()))
     again = f"routespace {''.join(modules)}fuzz --replay {shlex.quote(escaped(folder))}"
     print(f"kept in {escaped(folder)}; again with\n  {again}")
     raise typer.Exit(PROBLEMS)

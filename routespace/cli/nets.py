@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from routespace.cli.asking import AsJson, Require, Seed, nets_of
+from routespace.cli.asking import AsJson, Number, Require, Seed, nets_of
 from routespace.cli.ending import PROBLEMS, USAGE, Trouble, command
 from routespace.cli.options import OneSpace, Set, SpaceFile, read_settings
 from routespace.cli.spaces import build_graph, name_of, read_source, read_space
@@ -46,7 +46,7 @@ def count(
 @command
 def sample(
     file: SpaceFile,
-    number: Annotated[int, typer.Option("--number", "-n", min=1, metavar="N", help="How many nets.")] = 1,
+    number: Number = 1,
     seed: Seed = 0,
     require: Require = None,
     settings: Set = None,

@@ -26,11 +26,11 @@ def train(
     size: Annotated[int, typer.Option("--size", min=16, help="Side of the scenes in pixels.")] = 96,
     lr: Annotated[float, typer.Option("--lr", min=0.0, callback=finite, help="Learning rate at its highest.")] = 0.05,
     warmup: Annotated[int, typer.Option("--warmup", min=0, help="Steps over which it rises.")] = 0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, data and noise.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Of weights, data and noise.")] = 0,
     scenes: Annotated[
         int | None, typer.Option("--scenes", min=1, help="How many scenes there are; else none is seen twice.")
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that make scenes.")] = 0,
+    workers: Annotated[int, typer.Option("--workers", min=0, max=1024, help="Processes that make scenes.")] = 0,
     resume: Annotated[
         Path | None, typer.Option("--resume", metavar="PATH", help="A checkpoint, or the folder of an earlier run.")
     ] = None,

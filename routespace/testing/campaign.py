@@ -128,8 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = track(_findings(seeds, given.jobs), description="laws", total=len(seeds), console=console)
     try:
         return 0 if report(list(found), console) else 1
-    except (MemoryError, BrokenExecutor) as error:
-        console.print(f"error: {error or 'out of memory'}", highlight=False)
+    except (MemoryError, BrokenExecutor, OSError) as error:
+        print(f"error: {error or 'out of memory'}", file=sys.stderr)
         return 1
 
 

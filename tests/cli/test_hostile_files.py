@@ -7,11 +7,13 @@ import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
 
 from tests.cli.conftest import Run
+from tests.cli.test_streams import shell
 
 COMMANDS = {
     "check": "check {}",
@@ -75,3 +77,38 @@ def test_a_head_that_lies_is_told_of_the_weights(run: Run, files: Path, image: N
     (files / "w\n.safetensors").write_bytes(struct.pack("<Q", len(head)) + head.encode())
     ended = run("run", "tiny.route", "image.png", "--weights", "w\n.safetensors")
     assert ended.code == 1 and "`w\\n.safetensors` is not a safetensors file: its head has" in ended.err
+
+
+NAMES = [b"\xff", b"a\nb", b"\x1b[31mred", b"c\x01d", b'<b>&"q', b"$math$", b"--x", "\u202ex".encode(), b"plain"]
+
+
+def test_images_of_any_name_have_outputs(run: Run, files: Path) -> None:
+    (files / "photos").mkdir()
+    for name in NAMES:
+        Image.new("RGB", (96, 96)).save(files / "photos" / f"{os.fsdecode(name)}.png")
+    ended = run("run", "tiny.route", "photos", "--seed", "0", "-o", "routes")
+    assert ended.code == 0, ended.err
+    found = {os.fsencode(path.name) for path in (files / "routes").iterdir()}
+    assert found == {name + ending for name in NAMES for ending in (b".png", b".svg", b".json")}
+    for path in (files / "routes").glob("*.svg"):
+        ElementTree.parse(path)
+    shown = [line.split(".png")[0] for line in ended.out.splitlines() if ".png" in line]
+    assert len(shown) == len(NAMES) and all(name.isprintable() for name in shown)
+
+
+@pytest.mark.parametrize("output", ["x.svg", "x.png", "-o"])
+def test_a_disk_that_fills_up_leaves_nothing_half_written(output: str, files: Path) -> None:
+    text = (files / "tiny.route").read_text() + "# a comment\n" * 1000
+    (files / "long.route").write_text(text.replace(" = ", "  =  "))
+    before = {path.name: path.read_bytes() for path in files.iterdir()}
+    command = "format long.route" if output == "-o" else f"draw tiny.route -o {output}"
+    named = "long.route" if output == "-o" else output
+    code, _, error = shell(f"ulimit -f 1; routespace {command}")
+    assert (code, error) == (1, f"error: `{named}`: File too large\n")
+    assert {path.name: path.read_bytes() for path in files.iterdir()} == before
+
+
+@pytest.mark.parametrize("place", ["/proc/x.svg", "/sys/x.svg", "tiny.route/x.svg", "nowhere/x.svg"])
+def test_places_that_nothing_can_be_written_to_are_named(place: str, run: Run, files: Path) -> None:
+    ended = run("draw", "tiny.route", "-o", place)
+    assert ended.code == 1 and ended.err.startswith(f"error: `{place}`: ") and ended.err.count("\n") == 1

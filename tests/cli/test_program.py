@@ -85,6 +85,34 @@ def test_a_wrong_command_line_ends_with_2(args: tuple[str, ...], run: Run) -> No
     assert ended.code == 2 and ended.out == "" and ended.err and "Traceback" not in ended.err
 
 
+MANY = "9" * 4301
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("find", "tiny.route", "--flops", f"{MANY}.."),
+        ("find", "tiny.route", "--params", f"..0.{MANY}"),
+        ("find", "tiny.route", "--flops", "1e999999999..", "--input", "64x64"),
+        ("find", "tiny.route", "--flops", "1..9", "-n", MANY),
+        ("find", "tiny.route", "--flops", "1..9", "-n", "9" * 30),
+        ("sample", "tiny.route", "-n", "9" * 30),
+        ("sample", "tiny.route", "--seed", MANY),
+        ("fuzz", "tiny.route", "--seed", "9" * 30),
+        ("train", "tiny.route", "-o", "out", "--seed", "9" * 30),
+        ("train", "tiny.route", "-o", "out", "--workers", "9" * 30),
+        ("cost", "tiny.route", "--input", f"{MANY}x4"),
+        ("cost", "tiny.route", "--input", "3x4x" + MANY),
+        ("extract", "tiny.route", "profile.json", "--at-least", MANY),
+        ("check", "tiny.route", "--set", f"depth={MANY}"),
+    ],
+    ids=lambda args: " ".join(args)[:40],
+)
+def test_numbers_beyond_all_measure_are_a_wrong_command_line(args: tuple[str, ...], run: Run) -> None:
+    ended = run(*args)
+    assert ended.code == 2 and ended.out == "" and ended.err and "Traceback" not in ended.err
+
+
 BAD_FILES = ["nowhere.route", ".", "binary.route", "empty.route", "sub/nowhere.route"]
 
 
