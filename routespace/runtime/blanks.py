@@ -26,18 +26,20 @@ class BlankStore:
     """Results of ops for inputs that depend on weights and size alone; the least recently used go first.
 
     Kept in inference without gradients only. An entry holds its input too, so that the input's identity, which is
-    part of the key, stays that of the computation remembered. Threads share a store: what two of them make at once is
-    kept once.
+    part of the key, stays that of the computation remembered. What is made of a tensor that is not kept, which another
+    call makes anew, is not kept either: nobody would ask for it again. Threads share a store: what two of them make at
+    once is kept once.
     """
 
     def __init__(self) -> None:
         self.entries: OrderedDict[Hashable, tuple[Tensor, Tensor | None]] = OrderedDict()
         self.bytes = 0
+        self.kept: set[int] = set()
         self.lock = Lock()
 
     def get(self, plan: Refreshing, x: Tensor, size: Hashable, make: Callable[[], Tensor]) -> tuple[Tensor, bool]:
         """What `plan` makes of `x` in calls for inputs of `size`, and whether it had to be made."""
-        if plan.detailed:
+        if plan.detailed or id(x) not in self.kept:
             return make(), True
         kind = x.device.type
         reduced = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
@@ -65,9 +67,11 @@ class BlankStore:
             self.entries.move_to_end(key)
             if kept is value:
                 self.bytes += value.nbytes
+                self.kept.add(id(value))
             while self.bytes > MOST_BYTES and len(self.entries) > 1:
                 _, (old, _) = self.entries.popitem(last=False)
                 self.bytes -= old.nbytes
+                self.kept.discard(id(old))
             return kept
 
     def __deepcopy__(self, memo: dict[int, object]) -> BlankStore:

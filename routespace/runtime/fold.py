@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from routespace.runtime.frame import Frame
 from routespace.runtime.layers import BatchNorm, Ladder, ResizeBy, ResizeTo, Sizes, climb
 from routespace.runtime.merges import add_up, total
-from routespace.runtime.tree import BesideOp, ChainOp, every
+from routespace.runtime.precise import unreduced, wide, widened
+from routespace.runtime.tree import BesideOp, ChainOp, every, is_deciding, run
 
 Step = Callable[[Any, Sizes], Tensor]
 _VERSION = attrgetter("_version")
@@ -48,7 +49,7 @@ class Plan:
         """The op's result; times `gain` where the plan `narrows`."""
         sizes = frame.sizes
         if self.detailed:
-            return self.op(x, sizes) if self.targets else self.op(x)  # type: ignore[no-any-return]
+            return run(self.op, x, sizes, self.targets)
         self.refresh()
         if self.shares:
             x = frame.rectified(x)
@@ -124,6 +125,27 @@ def makes_new(op: nn.Module) -> bool:
 
 def _steps(op: nn.Module, targets: bool, fresh: bool) -> Iterator[Step]:
     """Steps of an op; `fresh`: its input is nobody else's and may be overwritten."""
+    if is_deciding(op) and not isinstance(op, ChainOp):
+        yield _precise(op, targets)
+    else:
+        yield from _plain(op, targets, fresh)
+
+
+def _precise(op: nn.Module, targets: bool) -> Step:
+    """An op that runs in float32."""
+    steps = list(_plain(widened(op), targets, fresh=False))
+
+    def run(x: Tensor, sizes: Sizes) -> Tensor:
+        with unreduced(x):
+            x = x.to(wide(x.dtype))
+            for step in steps:
+                x = step(x, sizes)
+            return x
+
+    return run
+
+
+def _plain(op: nn.Module, targets: bool, fresh: bool) -> Iterator[Step]:
     if isinstance(op, ChainOp):
         yield from _chain(op, fresh)
     elif isinstance(op, BesideOp):
@@ -146,6 +168,8 @@ def _call(op: nn.Module, targets: bool) -> Step:
 
 def _chain(op: ChainOp, fresh: bool) -> Iterator[Step]:
     parts = list(zip(op.parts(), op.targets, strict=True))
+    last = parts[len(parts) - is_deciding(op) :]
+    del parts[len(parts) - is_deciding(op) :]
     place = 0
     while place < len(parts):
         part, targets = parts[place]
@@ -162,6 +186,8 @@ def _chain(op: ChainOp, fresh: bool) -> Iterator[Step]:
         elif not isinstance(part, nn.Identity):
             yield from _steps(part, targets, fresh)
             fresh = makes_new(part)
+    for part, targets in last:
+        yield _precise(part, targets)
 
 
 def _beside(op: BesideOp) -> Step:

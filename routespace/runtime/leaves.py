@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from routespace.runtime.override import Control, Override
+from routespace.runtime.tree import deciding
 
 Atoms = tuple[tuple[int, int | None], ...]
 """Pairs of (which of the decisions given, route index or None for closed)."""
@@ -47,7 +48,7 @@ class GateLeaf(nn.Module):
 
     def __init__(self, parts: GateParts) -> None:
         super().__init__()
-        self.body, self.targets, self.activation = parts.body, parts.targets, parts.activation
+        self.body, self.targets, self.activation = deciding(parts.body), parts.targets, parts.activation
         self.routes, self.below, self.coupled = parts.routes, parts.below, parts.coupled
         self.slope, self.teaches = parts.slope, parts.teaches
         self.control = Control(parts.routes)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from routespace.runtime.layers import BatchNorm, Sizes
 from routespace.runtime.merges import Merger
+from routespace.runtime.precise import give_back, unreduced, wide, widened
 
 
 class Tree(nn.Module):
@@ -63,11 +64,14 @@ def borrow(op: nn.Module, owner: nn.Module) -> None:
 
 
 class ChainOp(Tree):
-    """Parts one after the other; empty is the identity."""
+    """Parts one after the other; empty is the identity. The last part of one that is `deciding` runs in float32."""
 
     def forward(self, x: Tensor, sizes: Sizes) -> Tensor:
-        for part, targets in zip(self.parts(), self.targets, strict=True):
+        parts = list(zip(self.parts(), self.targets, strict=True))
+        for part, targets in parts[: len(parts) - is_deciding(self)]:
             x = part(x, sizes) if targets else part(x)
+        for part, targets in parts[len(parts) - is_deciding(self) :]:
+            x = precisely(part, x, sizes, targets)
         return x
 
 
@@ -84,6 +88,31 @@ class BesideOp(Tree):
         )
 
 
+def deciding(op: nn.Module) -> nn.Module:
+    """`op`, from now on one whose last part, or which itself, runs in float32: its result is the logits of a gate."""
+    op.decides = True  # type: ignore[assignment]
+    return op
+
+
+def is_deciding(op: nn.Module) -> bool:
+    return getattr(op, "decides", False) is True
+
+
+def precisely(op: nn.Module, x: Tensor, sizes: Sizes, targets: bool) -> Tensor:
+    """Call an op module in float32, or float64 where that is given, also within autocast and with reduced weights."""
+    with unreduced(x):
+        twin = widened(op)
+        made = _call(twin, x.to(wide(x.dtype)), sizes, targets)
+    give_back(twin, op)
+    return made
+
+
 def run(op: nn.Module, x: Any, sizes: Sizes, targets: bool) -> Tensor:
     """Call an op module the way its entry says."""
+    if is_deciding(op) and not isinstance(op, ChainOp):
+        return precisely(op, x, sizes, targets)
+    return _call(op, x, sizes, targets)
+
+
+def _call(op: nn.Module, x: Any, sizes: Sizes, targets: bool) -> Tensor:
     return op(x, sizes) if targets else op(x)  # type: ignore[no-any-return]
