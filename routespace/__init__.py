@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from routespace.language.format import format_text as format
     from routespace.pruning import prune
     from routespace.reading import load, loads
-    from routespace.recording import record
+    from routespace.recording import AlikeWarning, record
     from routespace.runtime.control import forcing, freeze, replaying
     from routespace.runtime.errors import GateError, InputError, WeightsError
     from routespace.runtime.result import Cost, Outcome, Routing
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from routespace.space.shape import Shape
 
 _HOMES = {
+    "AlikeWarning": "routespace.recording",
     "Convention": "routespace.space.conventions",
     "Cost": "routespace.runtime.result",
     "GateError": "routespace.runtime.errors",
@@ -63,6 +64,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AlikeWarning",
     "Convention",
     "Cost",
     "GateError",

@@ -114,5 +114,7 @@ def _print(result: TrainResult) -> None:
     print(f"trained in {result.seconds:.0f} s, mIoU {result.miou:.3f} on unseen scenes")
     costs = "  ".join(f"{name} {last[f'val/{name}_mean'] / 1e6:.2f}" for name in ("expected", "hard", "executed"))
     print(f"mean cost in millions: {costs}")
+    if result.remark:
+        print(f"warning: {result.remark}")
     print(f"artifact: {result.artifact}")
     print(f"checkpoint: {result.checkpoint}")

@@ -83,11 +83,25 @@ def _plain(weight: Weight) -> Weight:
 @contextmanager
 def among(module: nn.Module, places: Sequence[int]) -> Iterator[nn.Module]:
     """Within the block, weights forced for each image of a batch are those of the images at `places`."""
-    blocks = entered()
     gates = {control for of in controls(module).values() for control, _ in of.values()}
-    held = {control: next(settings(blocks, control), None) for control in gates}
-    with entering({control: override.among(places) for control, override in held.items() if override is not None}):
+    held = {control: override for control in gates if (override := _held(control)) is not None}
+    with entering({control: override.among(places) for control, override in held.items()}):
         yield module
+
+
+def undecided(module: nn.Module) -> set[tuple[str, str]]:
+    """Nodes and routes of the gates that are forced or replayed at present, and so decide nothing."""
+    return {
+        (node, route)
+        for node, routes in controls(module).items()
+        for route, (control, _) in routes.items()
+        if _held(control) is not None
+    }
+
+
+def _held(control: Control) -> Override | None:
+    """What the blocks that this context is in have a gate do."""
+    return next(settings(entered(), control), None)
 
 
 def _stay(body: nn.Module, mode: bool = True) -> nn.Module:

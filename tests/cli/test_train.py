@@ -30,7 +30,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         found.append({"space": space, "out": out, **options})
         last = {"step": 3.0, "val/miou": 0.5, "val/expected_mean": 1e6, "val/hard_mean": 2e6, "val/executed_mean": 3e6}
         return SimpleNamespace(
-            history=(last,), miou=0.5, seconds=1.2, artifact=out / "artifact", checkpoint=out / "last.ckpt"
+            history=(last,), miou=0.5, seconds=1.2, artifact=out / "artifact", checkpoint=out / "last.ckpt", remark=""
         )
 
     stand_in = ModuleType("routespace.integrations.train")

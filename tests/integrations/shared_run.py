@@ -30,7 +30,7 @@ class Partly(Crops):
 
 SETTINGS: dict[str, Any] = {
     "steps": 4, "batch_size": 4, "train_set": Partly(7, void=(3,)), "weight": 0.5, "validations": 2, "lr": 0.1,
-    "checkpoint_every": 2,
+    "checkpoint_every": 2, "val_set": Crops(3),
 }  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def main(strategy: str, folder: Path) -> None:
     watch_writing(folder / "out")
     trainer = {"accelerator": "cpu", "devices": 2, "strategy": strategy}
     result = run(folder / "out", **SETTINGS, trainer_args=trainer)
-    told: dict[str, Any] = {"history": result.history, "weights": result.module.state_dict(), "error": None}
+    told: dict[str, Any] = {"history": result.history, "weights": result.module.state_dict(), "remark": result.remark}
     try:
         run(folder / "out" / "broken", **{**SETTINGS, "train_set": Crops(8, broken=(5,))}, trainer_args=trainer)
     except RunError as error:

@@ -81,6 +81,7 @@ def test_a_run_on_two_processes(alone: Any, tmp_path: Path, strategy: str) -> No
         assert [row["step"] for row in rank["history"]] == [2, 4]
         for row, wanted in zip(rank["history"], alone.history, strict=True):
             assert row == pytest.approx(wanted, rel=1e-4)
+        assert rank["remark"] == alone.remark != ""
         assert rank["error"].startswith("item 5 of `train_set` holds NaN")
     assert {line.split()[0] for line in (tmp_path / "written").read_text().splitlines()} == {"0"}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["artifact", "last.ckpt"]

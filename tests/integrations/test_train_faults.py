@@ -240,7 +240,7 @@ run(Path({str(tmp_path)!r}) / "out")
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
-    return run(tmp_path_factory.mktemp("whole"))
+    return run(tmp_path_factory.mktemp("whole"), val_set=Crops(3))
 
 
 def without(name: str) -> Callable[[dict[str, Any]], object]:
@@ -333,3 +333,11 @@ def test_a_run_that_is_ended_from_outside_says_so(tmp_path: Path, number: signal
     assert error.type is KeyboardInterrupt if number == signal.SIGINT else "ended by SIGTERM; `" in str(error.value)
     assert signal.getsignal(number) == before
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_gates_that_decide_alike_are_told_at_the_end(whole: TrainResult, tmp_path: Path) -> None:
+    assert whole.remark == "1 of 1 gates decide alike for every image: `n` is always open (3 images)"
+    again = run(tmp_path, resume=whole.checkpoint, val_set=Crops(3))
+    assert again.remark == whole.remark
+    plain = run(tmp_path / "plain", text="space p { input image: 3\n output y = image | conv(1, 3, bias) }")
+    assert plain.remark == ""

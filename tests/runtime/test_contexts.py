@@ -197,6 +197,7 @@ def test_exact_kernels_hold_in_their_own_thread_only() -> None:
     assert executed() == free > exact
 
 
+@pytest.mark.filterwarnings("ignore::routespace.recording.AlikeWarning")
 def test_modes_are_given_back_by_the_last_that_records() -> None:
     module, entered, leave = small().train(), threading.Event(), threading.Event()
 

@@ -55,13 +55,17 @@ SHAPING = {
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a run left: the trained module, its exported `artifact`, the last `checkpoint` and each validation."""
+    """What a run left: the trained module, its exported `artifact`, the last `checkpoint` and each validation.
+
+    `remark` names the gates that decided alike for every image of the last one, empty where there were none.
+    """
 
     module: nn.Module
     artifact: Path
     checkpoint: Path
     history: tuple[Row, ...]
     seconds: float
+    remark: str = ""
 
     @property
     def miou(self) -> float:
@@ -145,7 +149,7 @@ def train(
             if trainer.is_global_zero:
                 save_artifact(artifact, space, module, net=net)
             trainer.strategy.barrier()
-    return TrainResult(module, artifact, kept, rows, time.perf_counter() - started)
+    return TrainResult(module, artifact, kept, rows, time.perf_counter() - started, journal.remark)
 
 
 def _clear(checkpoint: Path, artifact: Path, resume: Path | None, overwrite: bool) -> None:

@@ -16,13 +16,15 @@ Row = dict[str, float]
 
 
 class Journal(Callback):
-    """Keeps what each validation found, with its step, across interruptions."""
+    """Keeps what each validation found, with its step, and the remark of the last, across interruptions."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
+        self.remark = ""
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.note(trainer.global_step, trainer)
+        self.remark = str(pl_module.remark)
 
     def note(self, step: int, trainer: Trainer) -> None:
         """Keep the metrics of a trainer as those of a step."""
@@ -30,10 +32,10 @@ class Journal(Callback):
         self.rows.append({"step": float(step), **found})
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows}
+        return {"rows": self.rows, "remark": self.remark}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows = list(state_dict["rows"])
+        self.rows, self.remark = list(state_dict["rows"]), str(state_dict.get("remark", ""))
 
 
 class Lines(Callback):

@@ -13,9 +13,12 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassJaccardIndex
 
 import routespace as rs
+from routespace.alike import Decisions, decide_alike
+from routespace.graph.ir import RouteGraph
 from routespace.integrations.pairs import Pair, as_labels, split, unscored
 from routespace.integrations.train.data import mix_seed
 from routespace.integrations.train.recipe import Recipe
+from routespace.runtime.result import Routing
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -34,6 +37,7 @@ class Segmentation(LightningModule):
         self.losses: dict[str, Tensor] = {}
         self.miou = MulticlassJaccardIndex(classes, average="macro", ignore_index=recipe.ignore_index)
         self.expected, self.hard, self.executed = Spread(), Spread(), Spread()
+        self.decisions, self.remark = Choices(rs.graph_of(module)), ""
         self.labels, self.warned = Labels(classes, recipe.ignore_index), False
 
     @property
@@ -64,6 +68,7 @@ class Segmentation(LightningModule):
         out = self.module(images)
         self.miou.update(out.output.argmax(1), labels)
         self.labels.update(labels)
+        self.decisions.update(out.routing)
         for name, spread in self.costs.items():
             spread.update(getattr(out.routing.cost, name))
 
@@ -74,6 +79,8 @@ class Segmentation(LightningModule):
             spread.reset()
         self.miou.reset()
         self.log_dict(values)
+        self.remark = self.decisions.compute() or ""
+        self.decisions.reset()
         *counts, ignored = self.labels.compute().tolist()
         self.labels.reset()
         remark = unscored("val_set", counts, ignored, self.recipe.ignore_index)
@@ -135,6 +142,30 @@ class Labels(Metric):
 
     def compute(self) -> Tensor:
         return self.counts
+
+
+class Choices(Metric):
+    """What gates did over all images: a remark on those that decided alike."""
+
+    full_state_update = False
+    counts: Tensor
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, graph: RouteGraph) -> None:
+        super().__init__()
+        self.graph = graph
+        none = Decisions.none(graph)
+        self.add_state("counts", none.counts, dist_reduce_fx="max")  # each device sees all images
+        self.add_state("low", none.low, dist_reduce_fx="min")
+        self.add_state("high", none.high, dist_reduce_fx="max")
+
+    def update(self, routing: Routing) -> None:
+        both = Decisions(self.counts, self.low, self.high) + Decisions.of(self.graph, routing)
+        self.counts, self.low, self.high = both.counts, both.low, both.high
+
+    def compute(self) -> str | None:
+        return decide_alike(self.graph, Decisions(self.counts, self.low, self.high))
 
 
 class Spread(Metric):
