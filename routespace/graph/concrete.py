@@ -31,6 +31,7 @@ from routespace.graph.shapes import (
     check_positions,
     check_size,
     fix_scale,
+    for_image,
     merged,
     size_at,
 )
@@ -87,6 +88,7 @@ class Concrete:
                     fault.at(draft.node)
                 if fault.code.startswith("RS4"):
                     self._tell(fault, draft)
+                for_image(fault, self.probe)
                 fault.report(self.findings)
                 failed = True
                 continue

@@ -11,6 +11,7 @@ from routespace.graph.concrete import Concrete
 from routespace.graph.draft import Draft
 from routespace.graph.ir import Value
 from routespace.graph.places import Place
+from routespace.graph.shapes import BY_SIZE
 from routespace.space.numbers import Numbers
 from routespace.space.scope import Scope
 
@@ -19,9 +20,6 @@ Size = tuple[int, int]
 PROBES: tuple[Size, ...] = ((192, 256), (224, 224), (6720, 13440), (193, 257), (32, 32), (28, 28))
 """Height and width are told apart by the first. The others are for spaces that take few sizes: those of images that
 networks are often made for, one that many numbers divide and no window exceeds, and odd ones."""
-
-BY_SIZE = frozenset({"RS401", "RS402", "RS404", "RS405", "RS406"})
-"""Codes of what may be wrong at one size and right at another one."""
 
 
 def at_some_size(

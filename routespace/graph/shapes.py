@@ -14,6 +14,18 @@ MOST_CHANNELS = 2**22
 LARGEST_SIDE = 2**24
 LARGEST_STRIDE = 2**20
 IMAGE_STRIDE = 1
+BY_SIZE = frozenset({"RS401", "RS402", "RS404", "RS405", "RS406"})
+"""Codes of what may be wrong at one size and right at another one."""
+
+
+def for_image(fault: Fault, size: tuple[int, int]) -> None:
+    """Say for which images the sizes are that `fault` speaks of."""
+    fault.note(f"sizes are those for a {size[0]}x{size[1]} image", BY_SIZE | {"RS808"})
+
+
+def _extent(shape: Shape, unit: str = "") -> str:
+    """The size of a stream in words, with its stride if it has one."""
+    return f"{shape.height}x{shape.width}{unit}" + (f" at stride {shape.stride}" if shape.stride else "")
 
 
 def size_at(size: tuple[int, int], stride: Stride) -> tuple[int, int]:
@@ -59,7 +71,11 @@ def check_merge(merge: str, shapes: tuple[Shape, ...], spans: Sequence[Span | No
         elif other.stride and other.stride != first.stride:
             problem = f"strides {first.stride} and {other.stride}"
         else:
-            problem = f"sizes {first.height}x{first.width} and {other.height}x{other.width}"
+            problem = f"sizes {first.height}x{first.width} and {_extent(other)}"
+            if other.stride:
+                help = (
+                    "let both come there by the same kernels, strides and pads, or bring one to the other by `resize`"
+                )
         raise Fault(
             "RS402",
             f"streams of {problem} cannot be merged by `{merge}`",
@@ -75,7 +91,7 @@ def check_decision(gate: str, shape: Shape, span: Span | None, used: Span | None
     if shape.size != (1, 1):
         raise Fault(
             "RS404",
-            f"gate `{gate}` gives a map of {shape.height}x{shape.width}; one decision per image is needed",
+            f"gate `{gate}` gives a map of {_extent(shape)}; one decision per image is needed",
             span,
             help=help,
             others=[(used, "used here")],
@@ -87,8 +103,7 @@ def check_positions(route: str, decides: Shape, shape: Shape, span: Span | None,
     if not decides.lies_on(shape):
         raise Fault(
             "RS406",
-            f"the gate decides at {decides.height}x{decides.width} positions, `{route}` has "
-            f"{shape.height}x{shape.width}",
+            f"the gate decides at {_extent(decides, ' positions')}, `{route}` has {_extent(shape)}",
             span,
             others=[(gate, "decided here")],
             help="a gate per position has the size of what it gates: gate before the resize, or stride its body",
@@ -104,4 +119,5 @@ def check_closed(route: str, shape: Shape, passed: Shape, span: Span | None, sou
             span,
             f"open: {shape}",
             others=[(source, f"closed: {passed}")],
+            help="pass on a stream of the shape that the route delivers, or leave `closed` out: then it is nothing",
         )

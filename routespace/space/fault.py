@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from routespace.diagnostics import Findings, Fix, Span
 from routespace.space.expr import AxisDecl, GateDecl, OpDecl
@@ -74,10 +74,10 @@ class Fault(Exception):
         for one in (self, *self.beside):
             one.values = {**one.values, **{name: text for name, text in values.items() if name not in one.values}}
 
-    def note(self, text: str) -> None:
-        """Add a note to this, and to those beside it, that do not have it yet."""
+    def note(self, text: str, codes: Collection[str] | None = None) -> None:
+        """Add a note to this, and to those beside it, that do not have it yet: to all, or to those of `codes`."""
         for one in (self, *self.beside):
-            if text not in one.notes:
+            if text not in one.notes and (codes is None or one.code in codes):
                 one.notes = (*one.notes, text)
 
     def report(self, findings: Findings) -> None:

@@ -129,9 +129,9 @@ def _decoder_shape(args: Args, inputs: tuple[Shape, ...]) -> Shape:
     for fine, coarse in pairwise(inputs):
         apart = coarse.stride != 2 * fine.stride and coarse.stride and fine.stride
         if coarse.channels != 2 * fine.channels or apart:
-            raise BadArgument(f"a ladder doubles channels and stride from step to step: {fine}, then {coarse}")
-    if any(x.channels % 2 for x in inputs[1:]):
-        raise BadArgument("a ladder halves the channels of every coarser step")
+            message = f"each stream has twice the channels and the stride of the one before; after {fine} is {coarse}"
+            help = f"the one after the first of these has {2 * fine.channels} channels at stride {2 * fine.stride}"
+            raise BadArgument(message, help=help)
     return Shape(args["classes"], 1, *args["size"])
 
 

@@ -121,7 +121,10 @@ def test_what_fits_no_size_is_told_of_the_first() -> None:
     with pytest.raises(rs.RouteError) as found:
         space_of("output y = (image | conv(3, 3, stride = 2)) + (image | conv(3, 3, stride = 2, pad = 3))")
     (one,) = found.value.diagnostics
-    assert (one.code, one.message) == ("RS402", "streams of sizes 96x128 and 98x130 cannot be merged by `sum`")
+    assert (one.code, one.message) == (
+        "RS402",
+        "streams of sizes 96x128 and 98x130 at stride 2 cannot be merged by `sum`",
+    )
 
 
 @pytest.mark.parametrize(
