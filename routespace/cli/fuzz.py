@@ -119,7 +119,7 @@ def _summary(verdict: Verdict, seconds: float) -> None:
     elif verdict.begun:
         asked = f"{len(verdict.begun)} of {len(verdict.laws)} laws were asked of the first case, and hold"
         print(f"{verdict.name}: {asked} ({verdict.seconds:.0f} s)")
-    if verdict.ended is not None:
+    if verdict.ended is not None and verdict.found is None:
         raise Trouble(verdict.ended, SMALLER)
     if not verdict.examples and not verdict.begun:
         raise Trouble(f"no law could be asked of {verdict.name} in {seconds:g} s", f"more `--time`; or {SMALLER}")

@@ -181,14 +181,15 @@ class RouteError(Exception):
         return RouteError, (self.diagnostics, self.sources)
 
 
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` was probably meant to be; none among very many, which would take long.
+def closest(name: object, known: Iterable[str]) -> str | None:
+    """The known name that `name` was probably meant to be; none for what is no text, and among very many, which would
+    take long.
 
     >>> closest("sep_covn", ["sep_conv", "identity"]), closest("ReLU", ["relu", "tanh"])
     ('sep_conv', 'relu')
     """
     names = sorted(known)
-    if len(names) > MOST_KNOWN:
+    if not isinstance(name, str) or len(names) > MOST_KNOWN:
         return None
     near = get_close_matches(name[:MOST_COMPARED], names, n=1, cutoff=0.6)
     if near:
@@ -208,7 +209,7 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(known[:MOST_LISTED]) + more
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+def did_you_mean(name: object, known: Iterable[str]) -> str | None:
     """A help line for an unknown name, or None when nothing is near."""
     near = closest(name, known)
     return f"did you mean `{near}`?" if near else None

@@ -15,6 +15,7 @@ import routespace as rs
 from routespace.testing.campaign import examine
 from routespace.testing.cases import Case
 from routespace.testing.fuzzing import fuzz, keep
+from routespace.testing.fuzzing.ask import Broken, OutOfMemoryError
 from routespace.testing.fuzzing.clock import Clock, TimeIsUp, within
 from routespace.testing.fuzzing.shrink import shrink
 from tests.fuzzing.test_program import TEXT, Run, run  # noqa: F401
@@ -181,3 +182,15 @@ def test_a_campaign_is_no_verdict_on_memory(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("routespace.testing.campaign.LAWS", {"forms agree": hungry})
     with pytest.raises(MemoryError, match="seed 3"):
         examine(3, ["forms agree"])
+
+
+def test_what_is_found_before_memory_runs_out_is_kept(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    def ask(name: str, law: object, subject: object) -> Broken | None:
+        if name == "forms agree":
+            return Broken(name, "LawViolation", "forms agree: found first")
+        raise OutOfMemoryError("out of memory in the law")
+
+    monkeypatch.setattr("routespace.testing.fuzzing.search.ask", ask)
+    Path("s.route").write_text(TEXT.replace("OP", "relu"))
+    code, output = run("s.route", "--law", "forms agree", "--law", "forced agree")
+    assert code == 1 and "found first" in output and "kept in fuzz/s-forms-agree" in output
