@@ -122,10 +122,8 @@ def _of_small_images(case: Case, dice: Dice) -> Case:
 
 def at_size(case: Case, height: int, width: int) -> Case:
     """`case` with images of that size, or of the least size where that does not fit its space."""
-    other = replace(case, height=height, width=width)
-    if misfit(other.graph, other.size) is None:
-        return other
-    height, width = least_size(other.graph)
+    graph = case.graph
+    height, width = least_size(graph) if misfit(graph, (height, width)) else (height, width)
     return replace(case, height=height, width=width)
 
 

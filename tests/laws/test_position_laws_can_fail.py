@@ -27,8 +27,12 @@ def _headlike(case: Case) -> Case:
     return replace(case, text=re.sub(r"op inner = .*", "op inner = conv(3) | norm | relu | conv(3) | norm", text))
 
 
-TELLING = (case for case in map(random_case, range(400)) if "fine * inner" in case.text and case.batch >= 2)
-CASES = list(map(_headlike, islice(TELLING, 3)))
+def _is_telling(case: Case) -> bool:
+    """Several images, with maps that are large enough to leave positions out."""
+    return "fine * inner" in case.text and case.batch >= 2 and min(case.height, case.width) >= 64
+
+
+CASES = list(map(_headlike, islice(filter(_is_telling, map(random_case, range(400))), 3, 6)))
 
 
 def violated(law: str, cases: list[Case] = CASES, subject: Callable[[Case], Subject] = Subject) -> None:

@@ -239,7 +239,7 @@ def masks_are_grown(subject: Alone) -> None:
         op = module.get_submodule(f"{targets[route.name]}.op")
         if not is_skippable(op) or any(statistics(leaf) == "active" for leaf in leaves(op)):
             continue
-        shapes = infer(graph, graph.probe)
+        shapes = infer(graph, (subject.case.height, subject.case.width))
         given, made = shapes.shapes[route.source], shapes.shapes[route.name]
         x = torch.randn(2, given.channels, given.height, given.width, generator=generator, dtype=torch.float64)
         mask = torch.rand(2, 1, made.height, made.width, generator=generator) < 0.2
