@@ -172,9 +172,7 @@ class Empty(Scenes):
         ({"checkpoint_every": 0}, "`checkpoint_every` is 0"),
         ({"train_set": Empty(1, 64)}, "`train_set` is empty"),
         ({"val_set": Empty(1, 64)}, "`val_set` is empty"),
-        ({"val_set": Scenes(2, 32)}, r"`val_set` gives images \(3, 32, 32\)"),
         ({"classes": 3}, "`classes` is 3, the output of space `tiny` has 5"),
-        ({"size": 32, "train_set": None}, "`size` is 32"),
     ],
 )
 def test_what_no_run_can_have_is_refused(space: Space, tmp_path: Path, changes: dict[str, Any], says: str) -> None:

@@ -20,12 +20,12 @@ import routespace as rs
 from routespace.diagnostics import RouteError
 from routespace.integrations.evaluate import evaluate
 from routespace.integrations.fault import RunError
-from routespace.space.model import Space
 
 pytest.importorskip("lightning", reason="needs routespace[train]", exc_type=ModuleNotFoundError)
 
 from lightning.pytorch import Callback, Trainer
 
+from routespace.integrations import artifact
 from routespace.integrations.artifact import load_artifact, save_artifact
 from routespace.integrations.train import TrainResult
 from routespace.integrations.train.task import pixel_loss
@@ -307,7 +307,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(
 
 
 def test_what_could_not_be_loaded_again_is_not_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Space, "parameter", lambda self, name: 1.5)
+    monkeypatch.setattr(artifact, "space_text", lambda space: "space other { input image: 3\n output y = image }")
     with pytest.raises(RouteError, match="RS957"):
         run(tmp_path / "out")
     assert not (tmp_path / "out").exists()
