@@ -37,6 +37,7 @@ from routespace.runtime.leaves import GateParts, RouteParts
 from routespace.runtime.meter import Listed, Meter, PriceList, Unit
 from routespace.runtime.report import Report
 from routespace.runtime.tree import borrow
+from routespace.runtime.watch import note
 from routespace.space.conventions import CONVENTIONS
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 from routespace.space.shape import Stride
@@ -98,8 +99,7 @@ class _Emitter:
         for target, owner in self.owners.items():
             module.add_submodule(target, owner)
         module.graph.lint()
-        paths = [path.rpartition(".") for path, _ in module.named_parameters()]
-        self.begin.weights = tuple((module.get_submodule(owner), name) for owner, _, name in paths)
+        self.begin.roots = (module,)
         return module
 
     def call(self, name: str, leaf: nn.Module, *args: fx.Node) -> fx.Node:
@@ -135,14 +135,15 @@ class _Emitter:
 
     def op(self, op: Op, weights: str, child: str) -> tuple[nn.Module, bool]:
         """The torch module of an op; where weights are shared, one that borrows them from their owner."""
-        if not weights:
-            return op_module(op)
-        whole = op if isinstance(op, (Chain, Beside)) else Chain((op,))
+        whole = op if not weights or isinstance(op, (Chain, Beside)) else Chain((op,))
         module, targets = op_module(whole)
-        target = f"{shared_target(weights)}.{child}"
-        if target not in self.owners:
-            self.owners[target] = op_module(whole)[0]
-        borrow(module, self.owners[target])
+        if weights:
+            target = f"{shared_target(weights)}.{child}"
+            if target not in self.owners:
+                self.owners[target] = op_module(whole)[0]
+                note(self.owners[target])
+            borrow(module, self.owners[target])
+        note(module)
         return module, targets
 
     def is_summed_once(self, route: Route) -> bool:
@@ -152,19 +153,16 @@ class _Emitter:
         return isinstance(only, Merge) and only.kind == "sum" and only.args.count(route.name) == 1
 
     def _rectify(self) -> None:
-        """Tell the values that only routes read, and those through a relu at once."""
+        """Tell the values that only routes read which these are."""
         for value in self.graph.values:
             leaf = self.leaves.get(value.name)
-            if not isinstance(leaf, sparse.Apply) or not leaf.plan.fresh:
+            if not isinstance(leaf, sparse.Apply):
                 continue
             readers = [self.graph.by_name[name] for name in self.graph.readers[value.name]]
-            leaf.rectifies = bool(readers) and all(
-                isinstance(reader, Route)
-                and reader.closed != value.name
-                and isinstance(route := self.leaves.get(reader.name), sparse.Route)
-                and route.plan.shares
-                for reader in readers
-            )
+            routes = [self.leaves.get(reader.name) for reader in readers]
+            closing = any(isinstance(reader, Route) and reader.closed == value.name for reader in readers)
+            if not closing and all(isinstance(route, sparse.Route) for route in routes):
+                leaf.readers = tuple(route for route in routes if isinstance(route, sparse.Route))
 
     def is_merged_only(self, route: Route) -> bool:
         """Whether merges and outputs alone read a route: they know zeros without a tensor of them."""

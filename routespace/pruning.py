@@ -21,7 +21,6 @@ from routespace.graph.profile import Profile
 from routespace.graph.verify import verify
 from routespace.runtime import sparse, sparse_maps
 from routespace.runtime.control import among
-from routespace.runtime.fold import Plan
 from routespace.runtime.leaves import GateLeaf
 from routespace.runtime.result import ByRoute, Cost, Outcome, Routing
 from routespace.runtime.tree import Tree
@@ -117,27 +116,25 @@ class Pruned(nn.Module):
 
 
 def _share(kept: nn.Module, full: nn.Module) -> None:
-    """Let the leaves of `kept` run the ops, and obey the controls, of the leaves of `full` that stand where they do."""
+    """Let the leaves of `kept` run the ops, and obey the controls, of the leaves of `full` that stand where they do,
+    whatever is put in the place of these ops later."""
     for path, leaf in list(kept.named_modules()):
         if not isinstance(leaf, _LEAVES):
             continue
         other = full.get_submodule(path)
-        name = "body" if isinstance(leaf, GateLeaf) else "op"
-        setattr(leaf, name, getattr(other, name))
+        leaf._modules = other._modules
         if isinstance(leaf, GateLeaf):
             assert isinstance(other, GateLeaf)
-            leaf.activation, leaf.control = other.activation, other.control
+            leaf.control = other.control
         if isinstance(leaf, sparse_maps.Route):
             assert isinstance(other, sparse_maps.Route)
             leaf.kernels = other.kernels
-        plan = getattr(leaf, "plan", None)
-        if isinstance(plan, Plan):
-            leaf.plan = Plan(getattr(leaf, name), plan.targets)
     owned = [path for path, part in kept.named_modules() if isinstance(part, Tree) and not _is_inside(kept, path)]
     for path in owned:
         parent, _, name = path.rpartition(".")
         setattr(kept.get_submodule(parent), name, full.get_submodule(path))
-    kept.get_submodule(BEGIN).weights = full.get_submodule(BEGIN).weights
+    begin, other = kept.get_submodule(BEGIN), full.get_submodule(BEGIN)
+    begin.roots, begin.blanks = other.roots, other.blanks
 
 
 def _is_inside(root: nn.Module, path: str) -> bool:

@@ -13,13 +13,11 @@ from torch import Tensor
 MOST_BYTES = 512 * 2**20
 
 
-class Refreshing(Protocol):
-    """A plan: whether it runs its module as it stands, and a number that changes when its parameters do."""
+class Runs(Protocol):
+    """A way to run an op, another one whenever the op changes; one that is not `folded` runs it as it stands."""
 
     @property
-    def detailed(self) -> bool: ...
-
-    def refresh(self) -> int: ...
+    def folded(self) -> bool: ...
 
 
 class BlankStore:
@@ -28,22 +26,23 @@ class BlankStore:
     Kept in inference without gradients only. An entry holds its input too, so that the input's identity, which is
     part of the key, stays that of the computation remembered. What is made of a tensor that is not kept, which another
     call makes anew, is not kept either: nobody would ask for it again. Threads share a store: what two of them make at
-    once is kept once.
+    once is kept once. `epoch` counts how often all that is derived of weights was given up.
     """
 
     def __init__(self) -> None:
+        self.epoch = 0
         self.entries: OrderedDict[Hashable, tuple[Tensor, Tensor | None]] = OrderedDict()
         self.bytes = 0
         self.kept: set[int] = set()
         self.lock = Lock()
 
-    def get(self, plan: Refreshing, x: Tensor, size: Hashable, make: Callable[[], Tensor]) -> tuple[Tensor, bool]:
-        """What `plan` makes of `x` in calls for inputs of `size`, and whether it had to be made."""
-        if plan.detailed or id(x) not in self.kept:
+    def get(self, way: Runs, x: Tensor, size: Hashable, make: Callable[[], Tensor]) -> tuple[Tensor, bool]:
+        """What `way` makes of `x` in calls for inputs of `size`, and whether it had to be made."""
+        if not way.folded or id(x) not in self.kept:
             return make(), True
         kind = x.device.type
         reduced = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
-        key = (id(plan), id(x), size, plan.refresh(), reduced)
+        key = (way, id(x), size, reduced)
         found = self.lookup(key)
         return (found, False) if found is not None else (self.keep(key, _apart(make), x), True)
 
@@ -73,6 +72,14 @@ class BlankStore:
                 self.bytes -= old.nbytes
                 self.kept.discard(id(old))
             return kept
+
+    def refresh(self) -> None:
+        """Give up all that is derived of weights, as they may have been written to without a trace."""
+        with self.lock:
+            self.epoch += 1
+            self.entries.clear()
+            self.kept.clear()
+            self.bytes = 0
 
     def __deepcopy__(self, memo: dict[int, object]) -> BlankStore:
         return BlankStore()

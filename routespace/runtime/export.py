@@ -35,9 +35,11 @@ class Source(dense.Source):
 
 
 class AffineNorm(BatchNorm):
-    """Batch norm in inference, written as the affine map it is."""
+    """Batch norm in inference, written as the affine map it is; one without statistics of its own is none."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.training or self.running_mean is None:
+            return super().forward(x)
         scale, shift = scale_and_shift(self)
         return x * scale.to(x.dtype).view(1, -1, 1, 1) + shift.to(x.dtype).view(1, -1, 1, 1)
 

@@ -17,20 +17,19 @@ tally = "all"
 class Apply(nn.Module):
     def __init__(self, op: nn.Module, targets: bool, coupled: str | None, atoms: object) -> None:
         super().__init__()
-        self.op = op
-        self.plan = Plan(op, targets)
+        self.op, self.plan = op, Plan(targets)
 
     def forward(self, frame: Frame, x: Tensor) -> Tensor:
-        return self.plan(x, frame)
+        return self.plan(self.op, frame)(x, frame)
 
 
 class Gather(nn.Module):
     def __init__(self, op: nn.Module, targets: bool, coupled: str | None, widths: Sequence[tuple[str, int]]) -> None:
         super().__init__()
-        self.op, self.plan = op, Plan(op, targets)
+        self.op, self.plan = op, Plan(targets)
 
     def forward(self, frame: Frame, *streams: Tensor) -> Tensor:
-        return self.plan(list(streams), frame)
+        return self.plan(self.op, frame)(list(streams), frame)
 
 
 class Merge(nn.Module):

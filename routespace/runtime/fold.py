@@ -1,14 +1,13 @@
 """Inference plans of op trees: normalisation folded into convolutions, activations and sums done in place.
 
-A plan is derived from parameters and rebuilt when one of them changes; it is never saved.
+A plan is derived from an op, which is run itself where it is more than its parameters; it is never saved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from copy import deepcopy
-from operator import attrgetter, is_
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -18,87 +17,70 @@ from routespace.runtime.frame import Frame
 from routespace.runtime.layers import BatchNorm, Ladder, ResizeBy, ResizeTo, Sizes, climb
 from routespace.runtime.merges import add_up, total
 from routespace.runtime.precise import unreduced, wide, widened
-from routespace.runtime.tree import BesideOp, ChainOp, every, is_deciding, run
+from routespace.runtime.tree import BesideOp, ChainOp, is_deciding, run
+from routespace.runtime.watch import Kept
 
 Step = Callable[[Any, Sizes], Tensor]
-_VERSION = attrgetter("_version")
 
 
-class Plan:
-    """Runs the op module it was made for with the numbers of its inference mode, on channels-last tensors.
+class Whole:
+    """The way of an op that is run as it stands."""
 
-    With gradients enabled, or in training, the module itself is run. `fresh` tells that a result is surely a tensor
-    of its own; `narrows` that the op ends in resizing what it made, so that a gain costs less before than behind.
-    """
+    folded = fresh = shares = narrows = False
 
     def __init__(self, op: nn.Module, targets: bool) -> None:
         self.op, self.targets = op, targets
-        self.watch: Watch | None = None
-        self.steps: list[Step] = []
-        self.generation = 0
+
+    def __call__(self, x: Any, frame: Frame) -> Tensor:
+        return run(self.op, x, frame.sizes, self.targets)
+
+
+class Folded:
+    """The way of an op through its inference mode, on channels-last tensors.
+
+    `fresh` tells that a result is surely a tensor of its own; `narrows` that the op ends in resizing what it made, so
+    that a gain costs less before than behind; `shares` that it begins with a relu of its own, which others may share.
+    """
+
+    folded = True
+
+    def __init__(self, targets: bool, op: nn.Module) -> None:
         parts = _solid(op)
         tail = len(parts)
         while tail and isinstance(parts[tail - 1], (ResizeBy, ResizeTo)):
             tail -= 1
         self.wide = len(parts) - tail
-        self.shares = bool(parts) and isinstance(parts[0], nn.ReLU) and all(map(_keeps_input, parts[1:2]))
+        self.shares = bool(parts) and type(parts[0]) is nn.ReLU and all(map(_keeps_input, parts[1:2]))
         self.fresh = len(parts) > self.shares and makes_new(parts[-1])
         self.narrows = self.wide > 0 and tail > self.shares and makes_new(parts[tail - 1])
+        self.steps = list(_steps(op, targets, fresh=False))[self.shares :]
 
     def __call__(self, x: Any, frame: Frame, gain: float | None = None) -> Tensor:
-        """The op's result; times `gain` where the plan `narrows`."""
-        sizes = frame.sizes
-        if self.detailed:
-            return run(self.op, x, sizes, self.targets)
-        self.refresh()
+        """The op's result; times `gain` where it `narrows`."""
         if self.shares:
             x = frame.rectified(x)
         for place, step in enumerate(self.steps):
             if gain is not None and place == len(self.steps) - self.wide:
                 x = x.mul_(gain)
-            x = step(x, sizes)
+            x = step(x, frame.sizes)
         return x  # type: ignore[no-any-return]
 
-    @property
-    def detailed(self) -> bool:
-        """Whether the module itself has to be run."""
-        return torch.is_grad_enabled() or self.op.training
 
-    def refresh(self) -> int:
-        """Bring the steps up to date with the parameters; another number whenever they had to be made anew."""
-        if self.watch is None or not self.watch.unchanged():
-            with torch.no_grad():
-                self.steps = list(_steps(self.op, self.targets, fresh=False))[self.shares :]
-            self.watch = Watch(self.op)
-            self.generation += 1
-        return self.generation
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Plan:
-        return Plan(deepcopy(self.op, memo), self.targets)
+Way: TypeAlias = Folded | Whole
+"""What runs an op in a call."""
 
 
-class Watch:
-    """Tells whether a tensor or a part of a module was replaced, moved or written since."""
+class Plan:
+    """The ways of one op, which is called with the sizes of the frame if `targets`."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self.holders: list[dict[str, Any]] = []
-        self.names: list[str] = []
-        for part in every(module):
-            for holder in (part._modules, part._parameters, part._buffers):
-                self.holders.extend(holder for _ in holder)
-                self.names.extend(holder)
-        self.held = [holder[name] for holder, name in zip(self.holders, self.names, strict=True)]
-        self.tensors = [one for one in self.held if isinstance(one, Tensor)]
-        self.pointers = list(map(Tensor.data_ptr, self.tensors))
-        self.counted = [tensor for tensor in self.tensors if not tensor.is_inference()]
-        self.versions = list(map(_VERSION, self.counted))
+    def __init__(self, targets: bool) -> None:
+        self.targets = targets
+        self.kept = Kept(partial(Folded, targets))
 
-    def unchanged(self) -> bool:
-        return (
-            all(map(is_, map(dict.get, self.holders, self.names), self.held))
-            and list(map(Tensor.data_ptr, self.tensors)) == self.pointers
-            and list(map(_VERSION, self.counted)) == self.versions
-        )
+    def __call__(self, op: nn.Module, frame: Frame) -> Way:
+        """How `op` is run in this call: as it stands where gradients are recorded, in training, and where it is more
+        than its parameters."""
+        return self.kept.get(op, frame) or Whole(op, self.targets)
 
 
 def _solid(op: nn.Module) -> list[nn.Module]:
@@ -110,7 +92,7 @@ def _solid(op: nn.Module) -> list[nn.Module]:
 
 def _keeps_input(op: nn.Module) -> bool:
     """Whether an op surely leaves its input as it is; one that was registered from outside may write into it."""
-    return isinstance(op, (nn.Conv2d, BatchNorm, ResizeBy, ResizeTo))
+    return type(op) in (nn.Conv2d, BatchNorm, ResizeBy, ResizeTo)
 
 
 def makes_new(op: nn.Module) -> bool:
@@ -120,7 +102,7 @@ def makes_new(op: nn.Module) -> bool:
         return bool(parts) and makes_new(parts[-1])
     if isinstance(op, BesideOp):
         return op.merger is total and len(op.parts()) > 1
-    return isinstance(op, (nn.Conv2d, BatchNorm, nn.ReLU, Ladder))
+    return type(op) in (nn.Conv2d, BatchNorm, nn.ReLU, Ladder)
 
 
 def _steps(op: nn.Module, targets: bool, fresh: bool) -> Iterator[Step]:
@@ -154,10 +136,15 @@ def _plain(op: nn.Module, targets: bool, fresh: bool) -> Iterator[Step]:
         yield _ladder(op)
     elif isinstance(op, nn.Identity):
         return
-    elif isinstance(op, (nn.Conv2d, BatchNorm, nn.ReLU)):
+    elif _is_fused(op):
         yield from _fused([op], fresh)
     else:
         yield _call(op, targets)
+
+
+def _is_fused(op: nn.Module) -> bool:
+    """Whether an op is a step by its numbers alone. Classes of others that extend these may do more in `forward`."""
+    return type(op) in (BatchNorm, nn.ReLU) or (type(op) is nn.Conv2d and op.padding_mode == "zeros")
 
 
 def _call(op: nn.Module, targets: bool) -> Step:
@@ -175,9 +162,9 @@ def _chain(op: ChainOp, fresh: bool) -> Iterator[Step]:
         part, targets = parts[place]
         run = [part]
         place += 1
-        if isinstance(part, (nn.Conv2d, BatchNorm, nn.ReLU)):
+        if _is_fused(part):
             wanted: tuple[type[nn.Module], ...] = (BatchNorm, nn.ReLU) if not isinstance(part, nn.ReLU) else ()
-            while place < len(parts) and wanted and isinstance(parts[place][0], wanted):
+            while place < len(parts) and type(parts[place][0]) in wanted:
                 run.append(parts[place][0])
                 wanted = () if isinstance(run[-1], nn.ReLU) else (nn.ReLU,)
                 place += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -17,13 +17,12 @@ from routespace.runtime.again import seen
 from routespace.runtime.blanks import BlankStore
 from routespace.runtime.entered import Blocks, Handle, settings
 from routespace.runtime.errors import InputError
+from routespace.runtime.packed import forget
 from routespace.runtime.unpickled import Unpickled
 from routespace.space.shape import Stride
 
 Size = tuple[int, int]
 Sizes: TypeAlias = "Size | tuple[tuple[str, Size], ...]"
-Place: TypeAlias = "tuple[nn.Module, str]"
-"""A module, and the name of one of its parameters."""
 SizesOf = Callable[[Sizes], tuple[dict[Stride, Size], Mapping[str, Size]]]
 
 
@@ -33,7 +32,8 @@ class Frame:
     which a pruned route was open for.
 
     `size` is that of the images, or of every input by its name; `inputs` are the tensors, `images` the first of them;
-    `weights` say where the parameters of the module stand; `blocks` are those that the call was made in.
+    `roots` are the module that is called; `blocks` are those that the call was made in; `derived` is what holds of the
+    ops of the module in this call.
     """
 
     batch: int
@@ -43,12 +43,13 @@ class Frame:
     inputs: Mapping[str, Tensor]
     images: Tensor
     blanks: BlankStore
-    weights: Sequence[Place]
+    roots: tuple[nn.Module, ...]
     blocks: Blocks = ()
     ran: dict[int, list[int]] = field(default_factory=dict)
     missed: set[int] = field(default_factory=set)
     shares: list[tuple[int, Sequence[int], Sequence[int] | None]] = field(default_factory=list)
     relus: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    derived: dict[object, object] = field(default_factory=dict)
 
     def setting(self, handle: Handle) -> Any:
         """What the blocks that the call was made in say of a part of the module; None where they say nothing."""
@@ -84,14 +85,13 @@ class Frame:
         a loss of it has a backward pass, whatever was skipped."""
         if value.requires_grad or not torch.is_grad_enabled():
             return value
-        sources = chain(self.inputs.values(), (getattr(*place) for place in self.weights))
+        sources = chain(self.inputs.values(), self.parameters())
         source = next((one for one in sources if one.requires_grad), None)
         return value if source is None else value + source.flatten()[:0].sum().to(value)
 
-    def parameters(self) -> list[Tensor]:
+    def parameters(self) -> Iterator[Tensor]:
         """The parameters of the module, once each, as tools that replace or wrap them left them."""
-        owners = dict.fromkeys(owner for owner, _ in self.weights)
-        return list(dict.fromkeys(parameter for owner in owners for parameter in owner.parameters()))
+        return chain.from_iterable(root.parameters() for root in self.roots)
 
     def share(self, unit: int | None, images: Sequence[int], positions: Sequence[int] | None) -> None:
         """Note that a unit of the ledger ran for `images` at that many positions each; None is all of them."""
@@ -104,9 +104,30 @@ class Frame:
 
 
 class Opening(nn.Module):
-    """What opens the frame of a call. A replica of a module holds the blocks that it was made in, wherever it runs."""
+    """What opens the frame of a call. `roots` is the compiled module it is a part of, whose weights images must fit.
+
+    A replica of a module holds the blocks that it was made in, wherever it runs, and no parameters.
+    """
 
     held: Blocks = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unpickled = Unpickled()
+        self.blanks = BlankStore()
+        self.roots: tuple[nn.Module, ...] = ()
+
+    def train(self, mode: bool = True) -> Opening:
+        """Every change of modes gives up what is derived of weights: they may have been written to without a trace."""
+        self.refresh()
+        return super().train(mode)
+
+    def refresh(self) -> None:
+        """Give up what is derived of the weights of the module."""
+        self.blanks.refresh()
+        for root in self.roots:
+            for part in root.modules():
+                forget(part)
 
     def entered(self) -> Blocks:
         """The blocks that a call is made in."""
@@ -114,7 +135,7 @@ class Opening(nn.Module):
 
     def _replicate_for_data_parallel(self) -> Opening:
         replica: Opening = super()._replicate_for_data_parallel()  # type: ignore[no-untyped-call]
-        replica.held = self.entered()
+        replica.held, replica.roots = self.entered(), ()
         return replica
 
 
@@ -122,8 +143,7 @@ class Begin(Opening):
     """Checks the images and opens the frame of a call.
 
     `sizes_of` gives, for an image size, the sizes of streams by stride and by name; it raises `InputError` where a
-    size does not fit. `weights` are where the parameters of the module stand; images must have the device and dtype of
-    the first, if there is one.
+    size does not fit.
     """
 
     def __init__(
@@ -133,11 +153,8 @@ class Begin(Opening):
         sizes_of: SizesOf,
     ) -> None:
         super().__init__()
-        self.unpickled = Unpickled()
         self.name, self.channels = name, channels
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)
-        self.blanks = BlankStore()
-        self.weights: tuple[Place, ...] = ()
 
     def forward(self, images: Tensor) -> Frame:
         if not isinstance(images, Tensor) or images.dim() != 4:
@@ -150,10 +167,10 @@ class Begin(Opening):
         size = size_of(images)
         if min(size) < 1:
             raise InputError(f"images of {size[0]}x{size[1]} have no positions")
-        check_against(images, self.weights)
+        check_against(images, self.roots)
         inputs = {self.name: images}
         return Frame(
-            images.shape[0], size, *self.sizes_of(size), inputs, images, self.blanks, self.weights, self.entered()
+            images.shape[0], size, *self.sizes_of(size), inputs, images, self.blanks, self.roots, self.entered()
         )
 
 
@@ -168,11 +185,8 @@ class BeginPyramid(Opening):
         sizes_of: SizesOf,
     ) -> None:
         super().__init__()
-        self.unpickled = Unpickled()
         self.name, self.levels = name, tuple(levels)
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)
-        self.blanks = BlankStore()
-        self.weights: tuple[Place, ...] = ()
 
     def forward(self, given: Mapping[str, Tensor] | Sequence[Tensor]) -> Frame:
         tensors = self.tensors(given)
@@ -183,9 +197,7 @@ class BeginPyramid(Opening):
                 self.check_size(name, stride, tensor, place, tensors[place - 1])
         size = tuple((name, size_of(tensor)) for (name, *_), tensor in zip(self.levels, tensors, strict=True))
         inputs = {name: tensor for (name, *_), tensor in zip(self.levels, tensors, strict=True)}
-        return Frame(
-            first.shape[0], size, *self.sizes_of(size), inputs, first, self.blanks, self.weights, self.entered()
-        )
+        return Frame(first.shape[0], size, *self.sizes_of(size), inputs, first, self.blanks, self.roots, self.entered())
 
     def tensors(self, given: Mapping[str, Tensor] | Sequence[Tensor]) -> list[Tensor]:
         """What is given, in order of the levels."""
@@ -222,7 +234,7 @@ class BeginPyramid(Opening):
                 f"level `{name}` has {tensor.shape[0]} images, {tensor.dtype} on {tensor.device}; "
                 f"`{self.levels[0][0]}` has {first.shape[0]}, {first.dtype} on {first.device}"
             )
-        check_against(tensor, self.weights)
+        check_against(tensor, self.roots)
 
     def check_size(self, name: str, stride: Stride, tensor: Tensor, place: int, finer: Tensor) -> None:
         """Each level has its share of the positions of the one before it, rounded up or down."""
@@ -248,11 +260,12 @@ def size_of(images: Tensor) -> Size:
     return int(height), int(width)
 
 
-def check_against(images: Tensor, weights: Sequence[Place]) -> None:
-    """Images must live where the weights live and have their dtype (autocast excepted)."""
-    if not weights:
+def check_against(images: Tensor, roots: Sequence[nn.Module]) -> None:
+    """Images must live where the first parameter of a module lives, and have its dtype (autocast excepted)."""
+    parameters = chain.from_iterable(root.parameters() for root in roots)
+    parameter = next((one for one in parameters if one.is_floating_point()), None)
+    if parameter is None:
         return
-    parameter: Tensor = getattr(*weights[0])
     if images.device != parameter.device:
         raise InputError(f"images are on {images.device}, the module's weights on {parameter.device}")
     if images.dtype != parameter.dtype and not torch.is_autocast_enabled(images.device.type):

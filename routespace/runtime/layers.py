@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from routespace.runtime.centre import near_means
+from routespace.runtime.masked import batch_norm, chosen, group_norm
 from routespace.space.registry import ByMode
 from routespace.space.shape import Stride
 
@@ -111,6 +112,9 @@ class BatchNorm(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return super().forward(x)
+        some = chosen() if self.stats == "active" else None
+        if some is not None:
+            return batch_norm(self, x, some)
         counted = _COUNTED.get() if self.stats == "active" else None
         counts = x if counted is None else x[counted]
         if counts.shape[0] * counts.shape[2] * counts.shape[3] < 2:
@@ -152,6 +156,9 @@ class GroupNorm(nn.GroupNorm):
         return str(self.by_mode.training if self.training else self.by_mode.inference)
 
     def forward(self, x: Tensor) -> Tensor:
+        some = chosen() if self.stats == "active" else None
+        if some is not None:
+            return group_norm(self, x, some)
         if torch.is_grad_enabled():
             x = x.contiguous()
         elif x.dim() == 4 and not x.is_contiguous():

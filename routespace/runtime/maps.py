@@ -28,7 +28,11 @@ from routespace.runtime.tree import run
 
 def is_skippable(op: nn.Module) -> bool:
     """Whether what every leaf of `op` demands of its input is known. Of other ops whole maps are made and selected."""
-    return all(outside.known if (outside := outside_of(leaf)) else isinstance(leaf, _KNOWN) for leaf in leaves(op))
+    return all(outside.known if (outside := outside_of(leaf)) else _is_known(leaf) for leaf in leaves(op))
+
+
+def _is_known(leaf: nn.Module) -> bool:
+    return isinstance(leaf, _KNOWN) and getattr(leaf, "padding_mode", "zeros") == "zeros"
 
 
 _KNOWN = (nn.Conv2d, MaxPool, nn.AvgPool2d, nn.GroupNorm, Mean, ResizeTo, ResizeBy, *POINTWISE)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from routespace.runtime.dense import distance
-from routespace.runtime.fold import Plan
+from routespace.runtime.fold import Folded, Plan, Way
 from routespace.runtime.frame import Frame
 from routespace.runtime.layers import counting
 from routespace.runtime.leaves import Atoms, GateLeaf, GateParts, RouteParts
@@ -94,16 +94,20 @@ def counted(atoms: Atoms | None, decisions: Sequence[HasTakers]) -> frozenset[in
 class _Op(nn.Module):
     """An op over pieces: each piece is one call; blank pieces are answered from what was computed before.
 
-    `rectifies`: its result is its own, and all that read it begin with a relu, so that it may be left there as one.
+    `readers`: the routes that are all that reads the result. Where each of them begins with a relu, and the result is
+    its own, it is left there as one.
     """
 
     def __init__(self, op: nn.Module, targets: bool, coupled: str | None, atoms: Atoms | None) -> None:
         super().__init__()
         self.op, self.coupled, self.atoms = op, coupled, atoms
-        self.plan = Plan(op, targets)
+        self.plan = Plan(targets)
         self.mixed = coupled == "all" and bool(active_norms(op))
-        self.rectifies = False
+        self.readers: tuple[Route, ...] = ()
         self.unit = -1
+
+    def way(self, frame: Frame) -> Way:
+        return self.plan(self.op, frame)
 
     def pieces(self, frame: Frame, pieces: Sequence[Piece], active: frozenset[int] | None = None) -> list[Piece]:
         """What the op makes of pieces; `active` are the images that the norms which count such ones count."""
@@ -118,13 +122,14 @@ class _Op(nn.Module):
             return self.piece(frame, piece)
 
     def piece(self, frame: Frame, piece: Piece) -> Piece:
+        way = self.way(frame)
         if not piece.blank:
             frame.log(self.unit, piece.images)
-            value = self.plan(piece.value, frame)
-            if self.rectifies and not self.plan.detailed:
+            value = way(piece.value, frame)
+            if self.readers and way.fresh and all(reader.way(frame).shares for reader in self.readers):
                 frame.rectify(value)
             return Piece(value, piece.images)
-        value, made = frame.blanks.get(self.plan, piece.value, frame.size, lambda: self.plan(piece.value, frame))
+        value, made = frame.blanks.get(way, piece.value, frame.size, lambda: way(piece.value, frame))
         if made:
             frame.log(self.unit, piece.images[:1])
         return Piece(value, piece.images, True)
@@ -146,7 +151,7 @@ class Gather(nn.Module):
 
     def __init__(self, op: nn.Module, targets: bool, coupled: str | None, widths: Sequence[tuple[str, int]]) -> None:
         super().__init__()
-        self.op, self.plan, self.widths = op, Plan(op, targets), tuple(widths)
+        self.op, self.plan, self.widths = op, Plan(targets), tuple(widths)
         self.unit = -1
 
     def forward(self, frame: Frame, *streams: Rows) -> Rows:
@@ -158,7 +163,7 @@ class Gather(nn.Module):
             for rows, (name, channels) in zip(streams, self.widths, strict=True)
         ]
         frame.log(self.unit, images)
-        return Rows((Piece(self.plan(values, frame), images),))
+        return Rows((Piece(self.plan(self.op, frame)(values, frame), images),))
 
 
 class Merge(nn.Module):
@@ -250,7 +255,7 @@ class Gate(GateLeaf):
 
     def __init__(self, parts: GateParts) -> None:
         super().__init__(parts)
-        self.plan = Plan(parts.body, parts.targets)
+        self.plan = Plan(parts.targets)
         self.unit = -1
 
     def forward(self, frame: Frame, x: Rows, *decisions: Decision) -> Decision:
@@ -274,12 +279,11 @@ class Gate(GateLeaf):
         return self.decide(frame, images, recorded, joined, weights, opened, override)
 
     def logits(self, frame: Frame, piece: Piece) -> Tensor:
+        way = self.plan(self.body, frame)
         if not piece.blank:
             frame.log(self.unit, piece.images)
-            return self.plan(piece.value, frame).flatten(1)
-        value, made = frame.blanks.get(
-            self.plan, piece.value, frame.size, lambda: self.plan(piece.value, frame).flatten(1)
-        )
+            return way(piece.value, frame).flatten(1)
+        value, made = frame.blanks.get(way, piece.value, frame.size, lambda: way(piece.value, frame).flatten(1))
         if made:
             frame.log(self.unit, piece.images[:1])
         return value.expand(len(piece.images), -1)
@@ -365,11 +369,11 @@ class Route(_Op):
         """What the sum behind this route takes: the weight as a gain, or worked in where the op has fewest values."""
         if piece.blank or len(piece.images) > 1:
             return self.weighed(self.piece(frame, piece), decision)
-        gain = decision.host[piece.images[0]][self.index]
-        if self.plan.narrows and not self.plan.detailed:
+        way, gain = self.way(frame), decision.host[piece.images[0]][self.index]
+        if isinstance(way, Folded) and way.narrows:
             frame.log(self.unit, piece.images)
-            return Piece(self.plan(piece.value, frame, gain), piece.images, own=True)
-        return self.piece(frame, piece)._replace(gain=gain, own=self.plan.fresh)
+            return Piece(way(piece.value, frame, gain), piece.images, own=True)
+        return self.piece(frame, piece)._replace(gain=gain, own=way.fresh)
 
     def weighed(self, piece: Piece, decision: Decision) -> Piece:
         images = list(piece.images)

@@ -21,6 +21,7 @@ from routespace.runtime.positions.choose import Chooser
 from routespace.runtime.positions.geometry import leaves
 from routespace.runtime.rows import Piece, Rows, join, zeros_of
 from routespace.runtime.sparse import Decision, counted, wanting
+from routespace.runtime.watch import Kept
 
 
 class MapDecision(NamedTuple):
@@ -47,7 +48,7 @@ class Gate(GateLeaf):
 
     def __init__(self, parts: GateParts) -> None:
         super().__init__(parts)
-        self.plan = Plan(parts.body, parts.targets)
+        self.plan = Plan(parts.targets)
         self.unit = -1
 
     def forward(self, frame: Frame, x: Rows, *decisions: Decision) -> MapDecision:
@@ -68,8 +69,9 @@ class Gate(GateLeaf):
         if override is not None and not override.asks:
             weights, opened = override.decided(frame.batch, full, size)
             return self.decide(weights, opened, reached, beside, weights, images, recorded, override)
+        way = self.plan(self.body, frame)
         with counting(None if beside is None else beside[images]):
-            made = [self.plan(piece.value, frame).expand(len(piece.images), -1, -1, -1) for piece in pieces]
+            made = [way(piece.value, frame).expand(len(piece.images), -1, -1, -1) for piece in pieces]
         for piece in pieces:
             frame.log(self.unit, piece.images[:1] if piece.blank else piece.images)
         if made:
@@ -110,7 +112,7 @@ class Route(nn.Module):
     def __init__(self, parts: RouteParts) -> None:
         super().__init__()
         self.op, self.targets, self.index = parts.op, parts.targets, parts.place
-        self.skips = is_skippable(parts.op)
+        self.skips = Kept(is_skippable)
         self.coupled = parts.coupled
         self.units: tuple[int | None, ...] = ()
         self.kernels = Handle()
@@ -134,7 +136,7 @@ class Route(nn.Module):
         images = list(piece.images)
         value = piece.value.expand(len(images), -1, -1, -1) if piece.blank else piece.value
         mask, gain = decision.open[images, self.index, None], decision.weights[images, self.index, None]
-        if torch.is_grad_enabled() or self.training or not self.skips:
+        if self.training or not self.skips.get(self.op, frame):
             for unit in self.units:
                 frame.share(unit, images, None)
             if not decision.taught:

@@ -13,31 +13,31 @@ from routespace.runtime.precise import give_back, unreduced, wide, widened
 
 
 class Tree(nn.Module):
-    """Parts of an op: its own, registered as children, and those `lent` to it, which another module registers."""
+    """Parts of an op: its own, registered as children, and those `lent` to it, which another op registers."""
 
     def __init__(self, parts: Iterable[nn.Module], targets: Sequence[bool]) -> None:
         super().__init__()
         self.targets = tuple(targets)
-        self.lent: dict[int, tuple[nn.Module]] = {}
+        self.lent: dict[int, tuple[Tree]] = {}
         for place, part in enumerate(parts):
             self.add_module(str(place), part)
 
     def parts(self) -> list[nn.Module]:
         return [
-            self.lent[place][0] if place in self.lent else self._modules[str(place)]  # type: ignore[misc]
+            (self.lent[place][0] if place in self.lent else self)._modules[str(place)]  # type: ignore[misc]
             for place in range(len(self.targets))
         ]
 
-    def lend(self, place: int, part: nn.Module) -> None:
-        """Use `part`, which belongs elsewhere, at `place`."""
+    def lend(self, place: int, owner: Tree) -> None:
+        """Use what `owner` has at `place`, whatever is put there later."""
         self._modules.pop(str(place), None)
-        self.lent[place] = (part,)
+        self.lent[place] = (owner,)
 
 
 def every(op: nn.Module) -> Iterator[nn.Module]:
     """`op` and all modules below it, those lent to it included."""
     yield op
-    lent = [part for (part,) in op.lent.values()] if isinstance(op, Tree) else []
+    lent = [owner.get_submodule(str(place)) for place, (owner,) in op.lent.items()] if isinstance(op, Tree) else []
     for part in (*op.children(), *lent):
         yield from every(part)
 
@@ -60,7 +60,7 @@ def borrow(op: nn.Module, owner: nn.Module) -> None:
         if isinstance(own, Tree):
             borrow(own, other)
         elif own.state_dict():
-            op.lend(place, other)
+            op.lend(place, owner)
 
 
 class ChainOp(Tree):

@@ -76,13 +76,13 @@ STREAMS = (
     Mutant(
         "weights of routes forgotten where they travel",
         _S,
-        "._replace(gain=gain, own=self.plan.fresh)",
-        "._replace(own=self.plan.fresh)",
+        "._replace(gain=gain, own=way.fresh)",
+        "._replace(own=way.fresh)",
     ),
     Mutant(
         "sums write into what others read",
         _S,
-        "._replace(gain=gain, own=self.plan.fresh)",
+        "._replace(gain=gain, own=way.fresh)",
         "._replace(gain=gain, own=True)",
     ),
     Mutant(
@@ -151,7 +151,7 @@ STREAMS = (
         "        y = F.conv2d(x, weight, bias, stride, padding, dilation, groups)\n        return F.relu_(y) if relu else y",
         "        y = F.conv2d(x, weight, bias, stride, padding, dilation, groups)\n        return y",
     ),
-    Mutant("folded weights stay", _F, "if self.watch is None or not self.watch.unchanged():", "if self.watch is None:"),
+    Mutant("folded weights stay", "runtime/watch.py", "and state[0].unchanged(op):", "and state[0].op is op:"),
     Mutant(
         "a closed value is not guarded",
         "graph/passes/guard.py",

@@ -120,7 +120,7 @@ def test_a_tensor_left_behind_is_noticed() -> None:
     holder = module.get_submodule(name.rpartition(".")[0])
     holder._parameters[name.rpartition(".")[2]] = nn.Parameter(weight.detach().as_subclass(Tensor))  # type: ignore[arg-type]
     begin = next(part for part in module.modules() if isinstance(part, Begin))
-    begin.weights = ()
+    begin.roots = ()
     with torch.no_grad(), Elsewhere(), pytest.raises(RuntimeError, match="same device"):
         module(sent(images("segmentation", 1)))
 

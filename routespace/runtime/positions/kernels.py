@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from routespace.runtime.packed import matrix
 from routespace.runtime.positions.geometry import Window
 from routespace.runtime.positions.needs import Leaf
-from routespace.runtime.positions.packed import matrix
 from routespace.runtime.positions.places import Places
 from routespace.runtime.positions.streams import Map, Rows, Stream, at, padded, patches, spread
 

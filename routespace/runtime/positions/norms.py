@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from routespace.runtime.centre import near_means_at
 from routespace.runtime.fold import scale_and_shift
+from routespace.runtime.masked import widened
 from routespace.runtime.positions.places import Places
 from routespace.runtime.positions.streams import Map, Rows, Stream, at, few, flat, unflat
 
@@ -77,8 +78,3 @@ def _normalised(norm: nn.GroupNorm, rows: Tensor, own: bool) -> Tensor:
         return values.mul_(scale).to(rows.dtype)
     scale = scale * norm.weight
     return torch.addcmul(norm.bias.to(values.dtype), values, scale.to(values.dtype), out=values).to(rows.dtype)
-
-
-def widened(values: Tensor) -> Tensor:
-    """Values in a type that holds sums of many of them."""
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from routespace.runtime.layers import ResizeBy, ResizeTo, Sizes
+from routespace.runtime.layers import BatchNorm, GroupNorm, ResizeBy, ResizeTo, Sizes
+from routespace.runtime.masked import Chosen, at_positions
 from routespace.runtime.positions.checks import check
-from routespace.runtime.positions.geometry import statistics
 from routespace.runtime.positions.needs import Beside, Chain, Leaf, Need, need
-from routespace.runtime.positions.norms import widened
 from routespace.runtime.positions.places import Places
 
 
@@ -61,62 +59,10 @@ def _run(found: Need, counts: Need, x: Tensor, sizes: Sizes) -> Tensor:
 
 def _leaf(leaf: Leaf, counts: Leaf, x: Tensor, sizes: Sizes) -> Tensor:
     op = leaf.op
-    if isinstance(op, nn.GroupNorm) and statistics(op) == "active":
-        return _group_norm(op, x, counts.makes.mask, leaf.makes.mask)
-    if isinstance(op, nn.BatchNorm2d) and op.training and statistics(op) == "active":
-        return _batch_norm(op, x, counts.makes.mask, beside=counts is not leaf)
+    if isinstance(op, (GroupNorm, BatchNorm)) and op.stats == "active":
+        with at_positions(Chosen(counts.makes.mask, leaf.makes.mask, beside=counts is not leaf)):
+            return op(x)  # type: ignore[no-any-return]
     if isinstance(op, (ResizeTo, ResizeBy)):
         return op(x, sizes)  # type: ignore[no-any-return]
     run: Callable[[Tensor], Tensor] = op
     return run(x)
-
-
-def _group_norm(norm: nn.GroupNorm, x: Tensor, counted: Tensor, mask: Tensor) -> Tensor:
-    """Group normalisation of each image's positions in `mask` by the statistics of those that are `counted`, of all in
-    `mask` where none is; zero elsewhere."""
-    batch, channels, high, wide = x.shape
-    grouped = widened(x).reshape(batch, norm.num_groups, channels // norm.num_groups, high, wide)
-    counts = torch.where(counted.flatten(1).any(1).view(-1, 1, 1, 1), counted, mask)[:, :, None]
-    axes = (2, 3, 4)
-    count = (counts.sum(axes, keepdim=True) * grouped.shape[2]).clamp_min(1)
-    mean = torch.where(counts, grouped, 0.0).sum(axes, keepdim=True) / count
-    centred = torch.where(mask[:, :, None], grouped - mean, 0.0)
-    power = torch.where(counts, centred, 0.0).square().sum(axes, keepdim=True) / count
-    y = (centred * torch.rsqrt(power + norm.eps)).reshape(batch, channels, high, wide)
-    return _affine(y, norm.weight, norm.bias).to(x.dtype)
-
-
-def _batch_norm(norm: nn.BatchNorm2d, x: Tensor, mask: Tensor, beside: bool) -> Tensor:
-    """Batch normalisation in training by the positions in `mask`, which update the running statistics; zero elsewhere,
-    or normalised alike if what stands `beside` them is needed.
-
-    With fewer than two positions the running statistics are used and left as they are.
-    """
-    count = int(mask.sum())
-    assert norm.running_mean is not None and norm.running_var is not None
-    if count < 2:
-        return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
-    rows = x.permute(0, 2, 3, 1)[mask[:, 0]]
-    others = _by_statistics(norm, x, rows.detach()) if beside else torch.zeros_like(x)
-    y = others.permute(0, 2, 3, 1)
-    return y.masked_scatter(mask[:, 0, :, :, None], _of_rows(norm, rows)).permute(0, 3, 1, 2)
-
-
-def _by_statistics(norm: nn.BatchNorm2d, x: Tensor, rows: Tensor) -> Tensor:
-    """`x` normalised by the statistics of `rows` (K, C), which it is not part of."""
-    variance, mean = torch.var_mean(widened(rows), 0, correction=0)
-    scale = torch.rsqrt(variance + norm.eps)
-    y = (widened(x) - mean.view(1, -1, 1, 1)) * scale.view(1, -1, 1, 1)
-    return _affine(y, norm.weight, norm.bias).to(x.dtype)
-
-
-def _of_rows(norm: nn.BatchNorm2d, rows: Tensor) -> Tensor:
-    """Rows (K, C) normalised. Each is a map of one position: of a transposed view torch's backward pass is wrong."""
-    found: Tensor = norm(rows[:, :, None, None])
-    return found[:, :, 0, 0]
-
-
-def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    if weight is None or bias is None:
-        return y
-    return y * weight.view(1, -1, 1, 1) + bias.view(1, -1, 1, 1)

@@ -16,7 +16,12 @@ class _Kept(NamedTuple):
     matrix: Tensor
 
 
-_kept: WeakKeyDictionary[nn.Conv2d, _Kept] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[nn.Module, _Kept] = WeakKeyDictionary()
+
+
+def forget(module: nn.Module) -> None:
+    """Give up what was made of a convolution's weight, which may have been written to without a trace."""
+    _kept.pop(module, None)
 
 
 def matrix(conv: nn.Conv2d) -> Tensor:
