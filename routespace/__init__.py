@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from routespace.runtime.errors import GateError, InputError, WeightsError
     from routespace.runtime.result import Cost, Outcome, Routing
     from routespace.runtime.sparse_maps import exactly
+    from routespace.runtime.wrapped import refresh
     from routespace.space.conventions import Convention, convention
     from routespace.space.model import Space
     from routespace.space.registry import Parameter, activation, budget, merge, op
     from routespace.space.shape import Shape
+    from routespace.weights import Loaded, load_weights
 
 _HOMES = {
     "AlikeWarning": "routespace.recording",
@@ -35,6 +37,7 @@ _HOMES = {
     "Cost": "routespace.runtime.result",
     "GateError": "routespace.runtime.errors",
     "InputError": "routespace.runtime.errors",
+    "Loaded": "routespace.weights",
     "Outcome": "routespace.runtime.result",
     "Parameter": "routespace.space.registry",
     "RouteError": "routespace.diagnostics",
@@ -55,11 +58,13 @@ _HOMES = {
     "freeze": "routespace.runtime.control",
     "graph_of": "routespace.compiler",
     "load": "routespace.reading",
+    "load_weights": "routespace.weights",
     "loads": "routespace.reading",
     "merge": "routespace.space.registry",
     "op": "routespace.space.registry",
     "prune": "routespace.pruning",
     "record": "routespace.recording",
+    "refresh": "routespace.runtime.wrapped",
     "replaying": "routespace.runtime.control",
 }
 
@@ -69,6 +74,7 @@ __all__ = [
     "Cost",
     "GateError",
     "InputError",
+    "Loaded",
     "Outcome",
     "Parameter",
     "RouteError",
@@ -91,11 +97,13 @@ __all__ = [
     "graph_of",
     "integrations",
     "load",
+    "load_weights",
     "loads",
     "merge",
     "op",
     "prune",
     "record",
+    "refresh",
     "replaying",
 ]
 

@@ -17,6 +17,7 @@ from routespace.graph.passes.guard import guard
 from routespace.graph.verify import verify
 from routespace.runtime.init import initialise
 from routespace.runtime.steps import mark_steps
+from routespace.runtime.wrapped import inside
 from routespace.space.model import Space
 from routespace.targets import shared_target, targets_of
 
@@ -78,8 +79,11 @@ def compile(
 
 
 def graph_of(module: nn.Module) -> RouteGraph:
-    """The graph that a compiled module runs; `TypeError` for a module that `compile` did not make."""
-    graph = getattr(module, "meta", {}).get("routespace") if isinstance(module, fx.GraphModule) else None
+    """The graph that a compiled module, which may be wrapped, runs; that of the whole space for one that was pruned.
+
+    Raises `TypeError` for a module that holds none that `compile` made, or several.
+    """
+    graph = getattr(inside(module), "meta", {}).get("routespace")
     if not isinstance(graph, RouteGraph):
-        raise TypeError("this module was not made by `routespace.compile`")
+        raise TypeError("this module is a copy that another program made of one of `routespace.compile`")
     return graph

@@ -29,6 +29,7 @@ from routespace.graph.ir import (
 from routespace.graph.ledger import Row, ledger, price
 from routespace.graph.params import leaves
 from routespace.graph.sizes import refusal
+from routespace.graph_module import CompiledModule, UncompiledModule
 from routespace.modules import coupling, factory, op_module
 from routespace.runtime import dense, export, export_maps, fixed, maps, sparse, sparse_maps
 from routespace.runtime.errors import InputError
@@ -95,7 +96,8 @@ class _Emitter:
             getattr(self, f"_{type(value).__name__.lower()}")(value)
         self._rectify()
         self.fx.output(self._report())
-        module = fx.GraphModule(self.root, self.fx, class_name=_class_name(graph.name))
+        kind = UncompiledModule if self.family is sparse else CompiledModule
+        module = kind(self.root, self.fx, class_name=_class_name(graph.name))
         for target, owner in self.owners.items():
             module.add_submodule(target, owner)
         module.graph.lint()

@@ -19,11 +19,14 @@ from routespace.graph.passes.guard import guard
 from routespace.graph.passes.prune import prune as prune_graph
 from routespace.graph.profile import Profile
 from routespace.graph.verify import verify
+from routespace.graph_module import as_leaf
 from routespace.runtime import sparse, sparse_maps
+from routespace.runtime.aside import aside
 from routespace.runtime.control import among
 from routespace.runtime.leaves import GateLeaf
 from routespace.runtime.result import ByRoute, Cost, Outcome, Routing
 from routespace.runtime.tree import Tree
+from routespace.runtime.wrapped import inside
 from routespace.space.conventions import CONVENTIONS
 from routespace.targets import BEGIN
 
@@ -62,13 +65,15 @@ def prune(module: nn.Module, profile: Profile, at_least: float | Fraction = 0.0)
     >>> sorted(pruned(images).missed)
     [0, 1]
     """
-    graph = graph_of(module)
-    if not any(isinstance(part, sparse.Source) for part in module.modules()):
+    graph, full = graph_of(module), inside(module)
+    if isinstance(full, Pruned):
+        full = full.whole
+    if not any(isinstance(part, sparse.Source) for part in full.modules()):
         raise TypeError("only the sparse form can be pruned")
     used = profile.usual(graph, at_least)
     gone = [value.name for value in graph.values if isinstance(value, Route) and value.name not in used]
     kept = verify(guard(verify(prune_graph(graph, frozenset(gone)))))
-    return Pruned(module, kept, emit(kept, "sparse"))
+    return Pruned(full, kept, emit(kept, "sparse"))
 
 
 class Pruned(nn.Module):
@@ -84,6 +89,16 @@ class Pruned(nn.Module):
         self.training = full.training
 
     @property
+    def whole(self) -> nn.Module:
+        """The module that nothing was pruned of."""
+        return self._forms[0]
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What is noted of the whole module."""
+        return self.whole.meta  # type: ignore[return-value]
+
+    @property
     def pruning(self) -> Pruning:
         graph, (full, _) = self.graph, self._forms
         routes = [value for value in graph.values if isinstance(value, Route) and value.pruned]
@@ -97,6 +112,8 @@ class Pruned(nn.Module):
         chosen = CONVENTIONS[convention or self.graph.policies.cost]
         return sum(price(row, chosen).executed for row in ledger(self.graph, size) if row.part == "guard")
 
+    @as_leaf
+    @aside
     def forward(self, images: Any) -> Outcome:
         full, kept = self._forms
         if self.training:

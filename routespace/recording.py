@@ -14,6 +14,7 @@ from routespace.graph.profile import Profile
 from routespace.runtime.control import undecided
 from routespace.runtime.modes import evaluating
 from routespace.runtime.result import Routing
+from routespace.runtime.wrapped import inside
 
 
 class AlikeWarning(UserWarning):
@@ -33,15 +34,15 @@ def record(module: nn.Module, batches: Iterable[Any]) -> Profile:
     >>> record(module, [torch.zeros(1, 3, 64, 64)]).images
     1
     """
-    graph = graph_of(module)
+    graph, compiled = graph_of(module), inside(module)
     if isinstance(batches, (Tensor, Mapping)):
         raise TypeError(f"`batches` is an iterable of batches, not a {type(batches).__name__}: give `[images]`")
     found, seen = Profile(0, {}), Decisions.none(graph)
-    with evaluating(module):
+    with evaluating(compiled):
         for batch in batches:
-            routing = module(batch).routing
+            routing = compiled(batch).routing
             found, seen = found + tally(routing), seen + Decisions.of(graph, routing)
-    remark = decide_alike(graph, seen, undecided(module))
+    remark = decide_alike(graph, seen, undecided(compiled))
     if remark is not None:
         warnings.warn(remark, AlikeWarning, stacklevel=2)
     return found

@@ -34,6 +34,7 @@ from routespace.integrations.fault import fault
 from routespace.language.format import format_file
 from routespace.language.parser import parse
 from routespace.language.prelude import prelude_ops
+from routespace.runtime.wrapped import inside
 from routespace.space.expr import File, ImportDecl
 from routespace.space.model import Space, from_expr
 
@@ -57,7 +58,7 @@ def save_artifact(directory: Path | str, space: Space, module: nn.Module, *, net
 
 def pack(directory: Path, space: Space, module: nn.Module, net: str | None) -> dict[str, bytes]:
     """The files of an artifact by name, the description last, after one look whether they can be loaded."""
-    state = module.state_dict()
+    state = inside(module).state_dict()
     broken = not_finite(state)
     if broken is not None:
         raise fault("RS957", f"`{directory}` is not written: `{broken}` is not finite")

@@ -17,6 +17,7 @@ from routespace.graph.build import build
 from routespace.graph.ir import Apply, Beside, Chain, Gate, Input, Leaf, Op, Route, RouteGraph
 from routespace.integrations.official_head import dynamic_head_names, load_dynamic_head
 from routespace.runtime.weights import check_mapping, load_strictly, unfit
+from routespace.runtime.wrapped import inside
 from routespace.targets import targets_of
 
 __all__ = ["dynamic_head_names", "load_dynamic_head", "load_segmentation", "segmentation_names"]
@@ -40,7 +41,7 @@ def load_segmentation(module: nn.Module, state_dict: Mapping[str, Tensor]) -> No
     others = {name for _, name in segmentation_names(whole, state_dict)}.difference(official.values())
     if not graph.gates:
         others.update(_ungated(whole, state_dict))
-    load_strictly(module, {name: tensor for name, tensor in state_dict.items() if name not in others}, official)
+    load_strictly(inside(module), state_dict, official, others)
 
 
 def _check_space(graph: RouteGraph) -> None:

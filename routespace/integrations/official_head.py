@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from routespace.compiler import graph_of
 from routespace.graph.ir import Apply, Gate, Route, RouteGraph
 from routespace.runtime.weights import check_mapping, load_strictly
+from routespace.runtime.wrapped import inside
 from routespace.targets import shared_target, targets_of
 
 _AFFINE: tuple[str, ...] = ("weight", "bias")
@@ -42,7 +43,8 @@ def load_dynamic_head(module: nn.Module, state_dict: Mapping[str, Tensor], tower
         raise ValueError(f"the module is a whole head; it is not loaded from the tower `{tower}` alone")
     prefix = f"head.{tower}." if tower else "head." if whole else ""
     official = {ours: f"{prefix}{name}" for ours, name in names}
-    load_strictly(module, {name: state_dict[name] for name in state_dict if name.startswith(prefix)}, official)
+    others = {name for name in state_dict if not name.startswith(prefix)}
+    load_strictly(inside(module), state_dict, official, others)
 
 
 def dynamic_head_names(graph: RouteGraph) -> Iterator[tuple[str, str]]:

@@ -17,12 +17,13 @@ from routespace.runtime.errors import GateError
 from routespace.runtime.override import Control, Override, Weight
 from routespace.runtime.result import Routing
 from routespace.runtime.tree import every
+from routespace.runtime.wrapped import inside
 
 
 def controls(module: nn.Module) -> dict[str, dict[str, tuple[Control, int]]]:
-    """Controls of a compiled module by node and route."""
+    """Controls of a compiled module, which may be wrapped, by node and route."""
     found: dict[str, dict[str, tuple[Control, int]]] = {}
-    for part in module.modules():
+    for part in inside(module).modules():
         control = getattr(part, "control", None)
         if isinstance(control, Control):
             node = found.setdefault(str(getattr(part, "node", "")), {})
@@ -154,7 +155,7 @@ def freeze(module: nn.Module, *nodes: str) -> None:
         if node not in known:
             hint = did_you_mean(node, known)
             raise GateError(f"no node `{node}` with a gate{f'; {hint}' if hint else ''}")
-    for part in module.modules():
+    for part in inside(module).modules():
         if isinstance(getattr(part, "control", None), Control) and (not nodes or getattr(part, "node", "") in nodes):
             body = part.body
             assert isinstance(body, nn.Module)

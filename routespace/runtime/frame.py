@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from routespace.runtime.again import seen
+from routespace.runtime.aside import aside
 from routespace.runtime.blanks import BlankStore
 from routespace.runtime.entered import Blocks, Handle, settings
 from routespace.runtime.errors import InputError
@@ -156,6 +157,7 @@ class Begin(Opening):
         self.name, self.channels = name, channels
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)
 
+    @aside
     def forward(self, images: Tensor) -> Frame:
         if not isinstance(images, Tensor) or images.dim() != 4:
             shape = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
@@ -188,6 +190,7 @@ class BeginPyramid(Opening):
         self.name, self.levels = name, tuple(levels)
         self.sizes_of = lru_cache(maxsize=64)(sizes_of)
 
+    @aside
     def forward(self, given: Mapping[str, Tensor] | Sequence[Tensor]) -> Frame:
         tensors = self.tensors(given)
         first = tensors[0]

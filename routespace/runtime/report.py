@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from routespace.runtime.aside import aside
 from routespace.runtime.dense import Decision
 from routespace.runtime.errors import GateError
 from routespace.runtime.frame import Frame
@@ -41,6 +42,7 @@ class Report(nn.Module):
         self.owners: Tensor
         self.register_buffer("owners", torch.tensor(owners, dtype=torch.long), persistent=False)
 
+    @aside
     def forward(self, frame: Frame, *parts: Any) -> Outcome:
         outputs = list(parts[: len(self.keys)])
         decisions = [recorded(decision) for decision in parts[len(self.keys) : len(self.keys) + len(self.gates)]]

@@ -22,6 +22,7 @@ from routespace.runtime.positions.geometry import leaves
 from routespace.runtime.rows import Piece, Rows, join, zeros_of
 from routespace.runtime.sparse import Decision, counted, wanting
 from routespace.runtime.watch import Kept
+from routespace.runtime.wrapped import inside
 
 
 class MapDecision(NamedTuple):
@@ -170,5 +171,5 @@ class Pruned(nn.Module):
 def exactly(module: nn.Module) -> Iterator[nn.Module]:
     """Within the block, a sparse module computes no position that no open one needs, not even where the whole map would
     be faster."""
-    with entering({part.kernels: exact for part in module.modules() if isinstance(part, Route)}):
+    with entering({part.kernels: exact for part in inside(module).modules() if isinstance(part, Route)}):
         yield module

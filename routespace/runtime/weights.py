@@ -2,37 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from routespace.runtime.errors import WeightsError
-
-_WRAPPED = "module."
-"""What names begin with that `DataParallel` and `DistributedDataParallel` gave."""
+from routespace.runtime.prefixes import hint
 
 
-def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], names: Mapping[str, str] | None = None) -> None:
+def load_strictly(
+    module: nn.Module,
+    weights: Mapping[str, Tensor],
+    names: Mapping[str, str] | None = None,
+    others: Collection[str] = (),
+) -> None:
     """Load `weights` into `module`, every entry or none.
 
-    `names` says what entries of the module are called in `weights`; the others go by their own names. Raises
-    `WeightsError` listing missing, extra and mis-shaped entries, and `TypeError` for what is no state_dict; nothing has
-    been written then.
+    `names` says what entries of the module are called in `weights`; the others go by their own names. What `others`
+    names is not looked at. Raises `WeightsError` listing missing, extra and mis-shaped entries, and `TypeError` for
+    what is no state_dict; nothing has been written then.
     """
+    fit = held_against(module, weights, names, others)
+    if fit.missing or fit.extra or fit.misshapen:
+        raise unfitting(fit)
+    copy_in(fit)
+
+
+class Fit(NamedTuple):
+    """How weights fit a module: entries with what goes there, and the names of those that do not; `hint` says where
+    the names of the module stand among the weights."""
+
+    pairs: dict[str, tuple[Tensor, Tensor]]
+    missing: list[str]
+    extra: list[str]
+    misshapen: dict[str, str]
+    hint: str | None
+
+
+def held_against(
+    module: nn.Module, weights: Mapping[str, Tensor], names: Mapping[str, str] | None, others: Collection[str]
+) -> Fit:
+    """Hold weights against the entries of a module. Raises `TypeError` for what is no state_dict."""
     check_mapping(weights)
     called = names or {}
     own = {called.get(name, name): tensor for name, tensor in module.state_dict().items()}
     missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
-    extra = [name for name in weights if name not in own]
+    extra = [name for name in weights if name not in own and name not in others]
     wrong = {name: unfit(weights[name], tensor) for name, tensor in own.items() if name in weights}
-    misshapen = [f"{name}: {why}" for name, why in wrong.items() if why]
-    if missing or extra or misshapen:
-        raise WeightsError(_message(missing, extra, misshapen, _hint(weights)), missing, extra, misshapen)
-    staged = {name: _staged(weights[name], tensor) for name, tensor in own.items() if name in weights}
+    misshapen = {name: why for name, why in wrong.items() if why}
+    pairs = {name: (own[name], weights[name]) for name, why in wrong.items() if not why}
+    return Fit(pairs, missing, extra, misshapen, hint(weights, own))
+
+
+def unfitting(fit: Fit) -> WeightsError:
+    """The error that lists what does not fit."""
+    misshapen = [f"{name}: {why}" for name, why in fit.misshapen.items()]
+    message = "\n".join(_lines(fit.missing, fit.extra, misshapen, fit.hint))
+    return WeightsError(message, fit.missing, fit.extra, misshapen)
+
+
+def copy_in(fit: Fit) -> None:
+    """Write what fits. What can fail of that fails before anything is written."""
+    staged = [(own, _staged(given, own)) for own, given in fit.pairs.values()]
     with torch.no_grad():
-        for name, tensor in staged.items():
-            own[name].copy_(tensor)
+        for own, tensor in staged:
+            own.copy_(tensor)
 
 
 def check_mapping(weights: object) -> None:
@@ -81,21 +117,7 @@ def _staged(given: Tensor, own: Tensor) -> Tensor:
     return given.detach().to(device=own.device, dtype=own.dtype)
 
 
-def _hint(weights: Mapping[str, object]) -> str | None:
-    wrapped = [name for name in weights if isinstance(weights[name], Mapping)]
-    if wrapped:
-        found = next((name for name in ("state_dict", "model") if name in wrapped), wrapped[0])
-        return f"the weights seem to stand below `{found}`: give that entry, `checkpoint[{found!r}]`"
-    if weights and all(name.startswith(_WRAPPED) for name in weights):
-        return f"every name begins with `{_WRAPPED}`, as DataParallel writes them: take it off"
-    return None
-
-
-def _message(missing: list[str], extra: list[str], misshapen: list[str], hint: str | None) -> str:
-    return "\n".join(_lines(missing, extra, misshapen, hint))
-
-
-def _lines(missing: list[str], extra: list[str], misshapen: list[str], hint: str | None) -> Iterator[str]:
+def _lines(missing: list[str], extra: list[str], misshapen: list[str], told: str | None) -> Iterator[str]:
     yield "the weights do not fit the module; nothing was loaded"
     for title, names in (("missing", missing), ("extra", extra), ("mis-shaped", misshapen)):
         if names:
@@ -103,5 +125,5 @@ def _lines(missing: list[str], extra: list[str], misshapen: list[str], hint: str
             yield from (f"    {name}" for name in names[:20])
         if len(names) > 20:
             yield f"    … and {len(names) - 20} more"
-    if hint:
-        yield f"  help: {hint}"
+    if told:
+        yield f"  help: {told}"

@@ -23,14 +23,13 @@ def inside(module: nn.Module) -> nn.Module:
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"a compiled module is needed, not a {type(module).__name__}")
-    found = {path: part for path, part in module.named_modules() if is_compiled(part)}
+    found: dict[str, nn.Module] = {path: part for path, part in module.named_modules() if is_compiled(part)}
     if not found:
         raise TypeError("this module was not made by `routespace.compile`, and holds none that was")
     if len(found) > 1:
         names = ", ".join(f"`{path}`" for path in found)
         raise TypeError(f"this module holds several that `routespace.compile` made; give one of {names}")
-    (only,) = found.values()
-    return only
+    return next(iter(found.values()))
 
 
 def refresh(module: nn.Module) -> None:

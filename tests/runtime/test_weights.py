@@ -9,7 +9,12 @@ import torch
 from torch import Tensor, nn
 
 import routespace as rs
-from routespace.integrations.official import load_dynamic_head, load_segmentation, segmentation_names
+from routespace.integrations.official import (
+    dynamic_head_names,
+    load_dynamic_head,
+    load_segmentation,
+    segmentation_names,
+)
 from routespace.runtime.weights import load_strictly
 
 Loader = Callable[[nn.Module, dict[str, Tensor]], None]
@@ -77,6 +82,93 @@ def test_what_weights_are_wrapped_in_is_told() -> None:
         load(module, {"iteration": 3, "model": weights})  # type: ignore[dict-item]
     with pytest.raises(rs.WeightsError, match=r"help: every name begins with `module\.`"):
         load(module, {f"module.{name}": tensor for name, tensor in weights.items()})
+
+
+PREFIXES = (
+    "module.",
+    "_orig_mod.",
+    "_orig_mod.module.",
+    "module._orig_mod.",
+    "model.",
+    "net.",
+    "model.module._orig_mod.",
+)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("beside", [{}, {"n_averaged": torch.tensor(3)}, {"criterion.weight": torch.ones(2)}])
+def test_every_prefix_of_wrappers_is_told_whole(prefix: str, beside: dict[str, Tensor]) -> None:
+    for module, weights, load in (segmentation(), plain(), head()):
+        given = beside | {f"{prefix}{name}": tensor for name, tensor in weights.items()}
+        for checkpoint in (given, {"epoch": 3, "state_dict": given}):
+            with pytest.raises(rs.WeightsError) as caught:
+                load(module, checkpoint)  # type: ignore[arg-type]
+            told = str(caught.value).rpartition("help: ")[2]
+            assert f"removeprefix({prefix!r})" in told
+            assert ("checkpoint['state_dict']" in told) == (checkpoint is not given)
+            assert ("leave the others out" in told) == bool(beside)
+
+
+def head() -> tuple[nn.Module, dict[str, Tensor], Loader]:
+    module = rs.compile(rs.load(rs.example("fcos_dynamic_head"), depth=1, width=32, classes=3))
+    own = module.state_dict()
+    return (
+        module,
+        {f"head.{name}": own[ours] for ours, name in dynamic_head_names(rs.graph_of(module))},
+        load_dynamic_head,
+    )
+
+
+def test_what_fits_is_loaded_and_the_rest_told() -> None:
+    space = rs.load(rs.example("small"), depth=1, width=8, classes=5)
+    module, other = (
+        rs.compile(space, seed=1),
+        rs.compile(rs.load(rs.example("small"), depth=1, width=8, classes=7), seed=2),
+    )
+    weights = dict(other.state_dict()) | {"surprise": torch.ones(1)}
+    gone = weights.pop("layer0.s4.keep.op.0.weight", None)
+    first = next(name for name in weights if name.endswith("weight"))
+    if gone is None:
+        weights.pop(first)
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    report = rs.load_weights(module, weights, partial=True)
+    assert report.unexpected == ("surprise",) and len(report.missing) == 1
+    assert {name.rpartition(".")[2] for name, _ in report.other_shapes} == {"weight", "bias"}
+    assert all("is needed" in why for _, why in report.other_shapes)
+    kept = {*report.missing, *(name for name, _ in report.other_shapes)}
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, before[name] if name in kept else weights[name])
+    assert str(report) == f"{len(report.loaded)} entries loaded; 1 missing, 1 unexpected, 2 of other shapes"
+    with pytest.raises(rs.WeightsError, match="extra"):
+        rs.load_weights(module, weights)
+
+
+def test_what_fits_nowhere_is_no_partial_load() -> None:
+    module = rs.compile(rs.load(rs.example("small"), depth=1))
+    wrapped = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+    with pytest.raises(rs.WeightsError, match=r"help: every name begins with `module\.`"):
+        rs.load_weights(module, wrapped, partial=True)
+
+
+def test_the_weights_of_a_space_are_those_of_its_nets() -> None:
+    space = rs.load(rs.example("segmentation"), depth=4, width=8)
+    module = rs.compile(space, "sparse", seed=1)
+    net = {
+        gate.node: dict.fromkeys(gate.routes, 1.0)
+        for gate in rs.build(space).gates
+        if not gate.node.startswith("layer1")
+    }
+    for one in (net, {gate.node: dict.fromkeys(gate.routes, 1.0) for gate in rs.build(space).gates}):
+        fixed = rs.compile(space, "fixed", net=one).eval()
+        report = rs.load_weights(fixed, module.state_dict())
+        assert len(report.loaded) == len(fixed.state_dict()) < len(module.state_dict()) and not report.unexpected
+        assert rs.load_weights(fixed, fixed.state_dict()).missing == ()
+        x = torch.rand(1, 3, 64, 64)
+        held = {gate.node: one.get(gate.node, "closed") for gate in rs.build(space).gates}
+        with torch.no_grad(), rs.forcing(module, held):
+            assert torch.allclose(fixed(x).output, module(x).output, atol=1e-4)
+    with pytest.raises(rs.WeightsError, match=r"extra \(1\):\n +surprise"):
+        rs.load_weights(fixed, {**module.state_dict(), "surprise": torch.ones(1)})
 
 
 @pytest.mark.parametrize("name", ["small", "two_grains"])
