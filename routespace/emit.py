@@ -101,7 +101,6 @@ class _Emitter:
         for target, owner in self.owners.items():
             module.add_submodule(target, owner)
         module.graph.lint()
-        self.begin.roots = (module,)
         return module
 
     def call(self, name: str, leaf: nn.Module, *args: fx.Node) -> fx.Node:

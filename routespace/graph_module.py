@@ -9,6 +9,7 @@ from typing import Any
 from torch import fx, nn
 
 from routespace.runtime.aside import aside
+from routespace.runtime.frame import Opening
 
 _UNTRACED = (
     "a compiled space decides by its data and is not traced through: trace the module that it is a part of, which "
@@ -66,6 +67,9 @@ class CompiledModule(fx.GraphModule):
         code = super().recompile()
         kind = type(self)
         kind.forward = as_leaf(self.entered(kind.forward))
+        for part in self.children():
+            if isinstance(part, Opening):
+                part.roots = (self,)
         return code
 
     def entered(self, forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,6 +16,7 @@ from routespace.space.arithmetic import count
 from routespace.space.expr import Edge, Everything, Expr, Index, Name, NetDecl, Range, Row, Union, Walk, Without
 from routespace.space.fault import Fault
 from routespace.space.numbers import Numbers
+from routespace.space.routes import route_meant
 from routespace.space.scope import Scope, streams_of
 
 MOST_WIDE = 20_000
@@ -204,8 +205,12 @@ class _Reader:
         value = self.graph.by_name.get(f"{node}.{name}")
         if isinstance(value, Route):
             return value
-        routes = [one for one in self.graph.values if isinstance(one, Route) and one.node == node]
-        raise no_route(self.graph, node, name, [one.name.rsplit(".", 1)[-1] for one in routes], span)
+        leaving = (one for one in self.graph.values if isinstance(one, Route) and one.node == node)
+        routes = {one.name.removeprefix(f"{node}."): one for one in leaving}
+        meant = route_meant(name, routes)
+        if meant is None:
+            raise no_route(self.graph, node, name, routes, span)
+        return routes[meant]
 
     def ordinals(self, part: Expr) -> list[int]:
         if isinstance(part, Range):

@@ -14,6 +14,7 @@ from routespace.graph.ir import RouteGraph
 from routespace.graph.net_parts import declared_net, read_net
 from routespace.space.expr import NetDecl
 from routespace.space.fault import Fault
+from routespace.space.routes import route_meant
 
 Weights: TypeAlias = Mapping[str, Mapping[str, float]]
 
@@ -76,9 +77,10 @@ def _given(graph: RouteGraph, weights: Weights) -> Held:
             raise no_gate(graph, node, by_node)
         if not isinstance(routes, Mapping):
             raise _misheld(graph, node, f"node `{node}` is held at `{routes}`; a net says a weight for each route")
-        for route, weight in routes.items():
-            if route not in by_node[node]:
-                raise no_route(graph, node, route, by_node[node])
+        for name, weight in routes.items():
+            route = route_meant(name, by_node[node])
+            if route is None:
+                raise no_route(graph, node, name, by_node[node])
             held = f"route `{route}` of `{node}` is held at"
             if not isinstance(weight, Real):
                 raise _misheld(graph, node, f"{held} a {type(weight).__name__}, not a number", route)

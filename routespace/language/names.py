@@ -121,7 +121,7 @@ def _part(part: NetPart, net: NetDecl, checker: Checker) -> None:
 
 
 def _route(name: str, span: Span | None, net: NetDecl, checker: Checker) -> None:
-    if name not in checker.table.routes:
+    if name not in checker.table.routes | checker.table.equations:
         message = f"no node of space `{net.space}` has a route `{name}`"
         checker.unknown("RS702", message, name, span, (), checker.table.routes)
 

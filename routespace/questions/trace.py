@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+from routespace.diagnostics import RouteError
 from routespace.questions.sketch import Sketch, unread
 
 Links: TypeAlias = dict[str, dict[str, None]]
@@ -35,17 +36,39 @@ def sketch_trace(traced: Any, finest: int | Fraction = 1) -> Sketch:
             elif node.name in strides and read.name in strides:
                 before[node.name][read.name] = None
                 after[read.name][node.name] = None
+    if not leaving:
+        raise _no_maps(inner)
     graph = _Reduced(strides, before, after, dict.fromkeys(entering), leaving)
     graph.cut(Fraction(finest))
     graph.smooth()
     return graph.sketch()
 
 
+def _no_maps(graph: Any) -> RouteError:
+    """RS714 of a trace that returns no maps: from the output back, the call that the last of them go into is named."""
+    waiting, seen = [node for node in graph.nodes if node.op == "output"], set()
+    for node in waiting:
+        for read in node.all_input_nodes:
+            if _height(read) is not None:
+                shape = " x ".join(str(size) for size in _shape(read)[1:])
+                last = f"the last of them, `{read.name}` of {shape}, goes into `{node.name}`"
+                help = "trace the part of the network that makes maps, such as its backbone without its classifier"
+                return unread(f"what it returns are no maps (N, C, H, W): {last}", help)
+            if read not in seen:
+                seen.add(read)
+                waiting.append(read)
+    return unread("no map (N, C, H, W) leads to what it returns")
+
+
 def _height(node: Any) -> int | None:
     """Height of the map that a node makes; None where it makes no map."""
-    found = node.meta.get("tensor_meta", node.meta.get("val"))
-    shape = tuple(getattr(found, "shape", ()))
+    shape = _shape(node)
     return int(shape[2]) if len(shape) == 4 and shape[2] else None
+
+
+def _shape(node: Any) -> tuple[int, ...]:
+    """The shape of the tensor that a node makes; () where it is not told."""
+    return tuple(getattr(node.meta.get("tensor_meta", node.meta.get("val")), "shape", ()))
 
 
 class _Reduced:

@@ -11,13 +11,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from routespace.diagnostics import did_you_mean
+from routespace.diagnostics import did_you_mean, listed
 from routespace.runtime.entered import Handle, entered, entering, settings
 from routespace.runtime.errors import GateError
 from routespace.runtime.override import Control, Override, Weight
 from routespace.runtime.result import Routing
 from routespace.runtime.tree import every
 from routespace.runtime.wrapped import inside
+from routespace.space.routes import route_meant
 
 
 def controls(module: nn.Module) -> dict[str, dict[str, tuple[Control, int]]]:
@@ -65,14 +66,20 @@ def _forced(
         wanted = dict.fromkeys(routes, float(wanted))
     if not isinstance(wanted, Mapping):
         raise GateError(f"`{node}` is forced to a mapping of weights by route, not to a {type(wanted).__name__}")
-    for route, weight in wanted.items():
+    weights: dict[str, Weight] = {}
+    for name, weight in wanted.items():
         if not isinstance(weight, (Real, Tensor)):
-            raise GateError(f"`{route}` of `{node}` is forced to a number or a tensor, not to {weight!r}")
-        if route not in routes:
-            hint = did_you_mean(route, routes)
-            raise GateError(f"node `{node}` has no route `{route}`{f'; {hint}' if hint else ''}")
+            raise GateError(f"`{name}` of `{node}` is forced to a number or a tensor, not to {weight!r}")
+        route = route_meant(name, routes)
+        if route is None:
+            hint = did_you_mean(name, routes)
+            known = f"it has {listed(routes)}"
+            raise GateError(f"node `{node}` has no route `{name}`; {f'{hint} ' if hint else ''}{known}")
+        if route in weights:
+            raise GateError(f"`{route}` of `{node}` is forced twice, as `{name}` too")
+        weights[route] = _plain(weight)
     return {
-        control: Override(control.routes, tuple(_plain(wanted.get(route, 0.0)) for route in control.routes))
+        control: Override(control.routes, tuple(weights.get(route, 0.0) for route in control.routes))
         for control, _ in routes.values()
     }
 

@@ -134,6 +134,10 @@ class Opening(nn.Module):
         """The blocks that a call is made in."""
         return (*self.held, *seen())
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy is a part of the module that it is put into."""
+        return {**self.__dict__, "roots": ()}
+
     def _replicate_for_data_parallel(self) -> Opening:
         replica: Opening = super()._replicate_for_data_parallel()  # type: ignore[no-untyped-call]
         replica.held, replica.roots = self.entered(), ()

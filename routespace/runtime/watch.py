@@ -39,20 +39,22 @@ _NUMBERS: dict[type[nn.Module], tuple[str, ...]] = {
 
 
 class Made(NamedTuple):
-    """A module as the compiler made it: its class, and the names of its parts."""
+    """A module as the compiler made it: its class, what that does, and the names of its parts."""
 
     kind: type[nn.Module]
+    forward: Callable[..., Any]
     names: frozenset[str]
 
 
 def note(op: nn.Module) -> None:
     """Note on every part of an op what it is now, so that `is_plain` knows what was added to it or put in its place."""
     for part in op.modules():
-        setattr(part, _NOTE, Made(type(part), _names(part)))
+        setattr(part, _NOTE, _made(part))
 
 
-def _names(part: nn.Module) -> frozenset[str]:
-    return frozenset(chain(part._modules, part._parameters, part._buffers))
+def _made(part: nn.Module) -> Made:
+    kind = type(part)
+    return Made(kind, kind.forward, frozenset(chain(part._modules, part._parameters, part._buffers)))
 
 
 def is_plain(op: nn.Module) -> bool:
@@ -72,7 +74,7 @@ def _is_watched() -> bool:
 def _is_plain(part: nn.Module) -> bool:
     if part.training or part._forward_hooks or part._forward_pre_hooks:
         return False
-    if part.__dict__.get(_NOTE) != Made(type(part), _names(part)) or part.__dict__.keys() & _own_methods(part):
+    if part.__dict__.get(_NOTE) != _made(part) or part.__dict__.keys() & _own_methods(part):
         return False
     held = (one for one in chain(part._parameters.values(), part._buffers.values()) if one is not None)
     lost = type(part) is BatchNorm and part.running_mean is None

@@ -83,3 +83,16 @@ def test_a_trace_needs_shapes() -> None:
     with pytest.raises(rs.RouteError, match="without shapes") as error:
         sketch_trace(fx.symbolic_trace(UNet()))
     assert [one.code for one in error.value.diagnostics] == ["RS714"]
+
+
+class Classifier(UNet):
+    def forward(self, image: Tensor) -> Tensor:
+        return torch.flatten(super().forward(image).mean((2, 3), keepdim=True), 1).softmax(1)
+
+
+def test_a_classifier_returns_no_maps() -> None:
+    with pytest.raises(
+        rs.RouteError, match=r"returns are no maps .* `mean` of 5 x 1 x 1, goes into `flatten`"
+    ) as error:
+        sketch_trace(traced(Classifier()), finest=4)
+    assert "trace the part of the network that makes maps" in str(error.value)

@@ -54,6 +54,7 @@ class Table:
     named: dict[str, Named] = field(default_factory=dict)
     stream_axes: dict[str, dict[tuple[str, ...], Span | None]] = field(default_factory=dict)
     routes: set[str] = field(default_factory=set)
+    equations: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, space: Space, findings: Findings) -> Table:
@@ -160,8 +161,7 @@ class Table:
                     continue
                 first[one.name] = one.span
                 self._stream(one.name, one.span, node.axes)
-                if not isinstance(part, Equation):
-                    self.routes.add(one.name)
+                (self.equations if isinstance(part, Equation) else self.routes).add(one.name)
         if node.name in OUTPUTS:
             self.allowed(node.name, node.span)
         if node.name is not None and self.is_(node.name, "an input"):
