@@ -44,10 +44,9 @@ def settings(blocks: Sequence[Block], handle: Handle) -> Iterator[Any]:
 def entering(settings: Mapping[Handle, Any]) -> Iterator[None]:
     """Within the block the settings hold, in this context alone; blocks may be left in any order."""
     block = Block(settings)
-    _ENTERED.set((*_ENTERED.get(), block))
+    _ENTERED.set((*entered(), block))
     try:
         yield
     finally:
-        held = _ENTERED.get()
-        block.left = block not in held
-        _ENTERED.set(tuple(one for one in held if one is not block))
+        block.left = block not in _ENTERED.get()
+        _ENTERED.set(tuple(one for one in entered() if one is not block))
