@@ -65,6 +65,7 @@ class Concrete:
         self.clauses: dict[str, dict[str, Clause]] = {}
         self.routes: dict[str, list[int]] = {}
         self.sources: dict[str, Draft] = {}
+        self.told: set[object] = set()
         self.lasts: dict[int, tuple[Op, Leaf | None]] = {}
 
     def all(self, drafts: list[Draft], patient: bool = True) -> list[Value]:
@@ -86,8 +87,7 @@ class Concrete:
             except Fault as fault:
                 if draft.env:
                     fault.at(draft.node)
-                if fault.code.startswith("RS4"):
-                    self._tell(fault, draft)
+                self._tell(fault, draft)
                 for_image(fault, self.probe)
                 fault.report(self.findings)
                 failed = True
@@ -99,10 +99,11 @@ class Concrete:
         return values
 
     def _tell(self, fault: Fault, draft: Draft) -> None:
-        """Show the numbers that shapes come from: all that the statement reads, through its ops."""
+        """Show what shapes come from, once for each cause: all numbers that the statement reads, through its ops."""
         source = draft.expr or draft.template or draft.part
-        if source is not None:
-            names = self.resolver.binding.reads(source)
+        if fault.code.startswith("RS4") and fault.cause not in self.told and source is not None:
+            self.told.add(fault.cause)
+            _, names = self.resolver.meaning(source)
             self.numbers.told(fault, draft.env, *(Name(name) for name in names))
 
     def _input(self, draft: Draft) -> tuple[Value, Shape]:

@@ -16,7 +16,9 @@ from routespace.space.expr import (
     Binary,
     Call,
     Choice,
+    Equation,
     Expr,
+    GateDecl,
     If,
     Index,
     Name,
@@ -51,8 +53,8 @@ class Resolver:
         self.binding = Binding(self.scope, self.numbers)
         self._known: dict[tuple[Any, ...], tuple[Op, Shape]] = {}
         self._failed: dict[tuple[Any, ...], Fault] = {}
-        self._alike: dict[Expr, tuple[int, tuple[str, ...]]] = {}
-        self._seen: dict[int, tuple[Expr, int, tuple[str, ...]]] = {}
+        self._alike: dict[object, tuple[int, tuple[str, ...]]] = {}
+        self._seen: dict[int, tuple[object, int, tuple[str, ...]]] = {}
         self._opening: list[str] = []
         self._depth = 0
         self._parts = 0
@@ -80,8 +82,8 @@ class Resolver:
             self._known[key] = known
         return known
 
-    def meaning(self, expr: Expr) -> tuple[int, tuple[str, ...]]:
-        """A number that equal expressions share, and the sorted names they depend on, through the ops they name."""
+    def meaning(self, expr: Expr | GateDecl | Equation | Choice) -> tuple[int, tuple[str, ...]]:
+        """A number that equal expressions or statements share, and the sorted names they depend on, by way of ops."""
         seen = self._seen.get(id(expr))
         if seen is None:
             alike = self._alike.get(expr)

@@ -21,8 +21,9 @@ from pathlib import Path
 from types import FrameType
 
 from routespace.diagnostics import Findings, RouteError
-from routespace.graph.build import PROBE, build
+from routespace.graph.build import build
 from routespace.graph.nets import hold
+from routespace.graph.probes import PROBES
 from routespace.graph.text import dump
 from routespace.graph.verify import verify
 from routespace.language.load import loads
@@ -57,7 +58,7 @@ def run_text(text: str) -> str:
     try:
         space = loads(text, path="fuzz.route", findings=findings)
         graph = verify(build(space, findings))
-        dump(graph, PROBE)
+        dump(graph, PROBES[0])
         for net in space.nets:
             hold(graph, net)
     except RouteError as error:
@@ -77,7 +78,7 @@ def run_json(text: str) -> str:
         if Space.from_json(space.to_json()) != space:
             raise AssertionError("not the space that was written")
         graph = verify(build(space))
-        dump(graph, PROBE)
+        dump(graph, PROBES[0])
         for net in space.nets:
             hold(graph, net)
     except RouteError as error:

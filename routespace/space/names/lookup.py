@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from routespace.diagnostics import Edit, Findings, Fix, Span, closest
+from routespace.diagnostics import Edit, Findings, Fix, Span, closest, listed
+from routespace.diagnostics.diagnostic import MOST_LISTED
 from routespace.space.bare import bare
 from routespace.space.expr import Arg, AxisDecl, Call, Index, Name
 from routespace.space.fault import Fault
@@ -20,7 +21,6 @@ NUMBERS = ("a parameter", "an axis", "an index of an axis", "an attribute", "a `
 STREAMS = ("a stream", "an input")
 MOST_SUGGESTIONS = 60
 MOST_PLACES = 4
-MOST_LISTED = 12
 
 
 @dataclass
@@ -205,7 +205,7 @@ class Lookup:
 def _listed(names: Sequence[str]) -> str | None:
     """What could stand there instead, where that is little."""
     known = sorted({f"`{name}`" for name in names})
-    return f"known here: {', '.join(known)}" if 0 < len(known) <= MOST_LISTED else None
+    return f"known here: {listed(known)}" if 0 < len(known) <= MOST_LISTED else None
 
 
 def _axes(axes: tuple[str, ...]) -> str:
