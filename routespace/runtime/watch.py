@@ -118,9 +118,10 @@ class Kept(Generic[T]):
             return state[2]
         if not is_plain(op):
             return None
+        watch = Watch(op)  # before, so that what another thread writes meanwhile is noticed later
         with torch.no_grad():
             made = self.make(op)
-        self.state = Watch(op), epoch, made
+        self.state = watch, epoch, made
         return made
 
     def __deepcopy__(self, memo: dict[int, object]) -> Kept[T]:

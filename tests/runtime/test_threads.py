@@ -48,24 +48,21 @@ def test_threads_get_what_one_thread_alone_gets(capsys: pytest.CaptureFixture[st
     assert soak.main(["--calls", "200", "--threads", "4", "--seed", "1"]) == 0, capsys.readouterr().out
 
 
-class Plan:
-    """A plan that adds one."""
+class Way:
+    """A way of an op that adds one."""
 
-    detailed = False
-
-    def refresh(self) -> int:
-        return 1
+    folded = True
 
 
 def test_what_is_made_of_a_tensor_of_one_call_is_not_kept() -> None:
-    store, plan = BlankStore(), Plan()
+    store, way = BlankStore(), Way()
     for _ in range(3):
         passing = torch.zeros(10)
-        value, made = store.get(plan, passing, (64, 64), lambda passing=passing: passing + 1)
+        value, made = store.get(way, passing, (64, 64), lambda passing=passing: passing + 1)
         assert made and torch.equal(value, torch.ones(10))
     assert not store.entries
     lasting = store.constant("zeros", lambda: torch.zeros(10))
-    found = [store.get(plan, lasting, (64, 64), lambda: lasting + 1) for _ in range(3)]
+    found = [store.get(way, lasting, (64, 64), lambda: lasting + 1) for _ in range(3)]
     assert [made for _, made in found] == [True, False, False]
     assert len(store.entries) == 2
 
