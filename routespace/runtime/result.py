@@ -41,6 +41,9 @@ class Cost:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "view": None, "parts": None}
 
+    def __repr__(self) -> str:
+        return f"Cost({', '.join(map(str, self.hard.shape))} images, in {self.convention})"
+
     def under(self, convention: str) -> Cost:
         """The same call counted by another convention."""
         if self.view is None:
@@ -80,6 +83,10 @@ class Routing:
     def __getstate__(self) -> dict[str, Any]:
         margins = None if self.margin_of is None else Recorded(self.margins())
         return {**self.__dict__, "cost": self.cost, "cost_of": Recorded(self.cost), "margin_of": margins}
+
+    def __repr__(self) -> str:
+        routes = sum(map(len, self.weights.values()))
+        return f"Routing({len(self.weights)} nodes, {routes} routes)"
 
     def reached_by(self, node: str, route: str) -> Tensor:
         """The images (N,) for which the gate of a route was consulted, shaped to stand beside its weights."""
@@ -126,6 +133,11 @@ class Outcome:
     routing: Routing
     size: tuple[Any, ...]
     missed: frozenset[int] = frozenset()
+
+    def __repr__(self) -> str:
+        named = self.output if isinstance(self.output, dict) else {"output": self.output}
+        made = ", ".join(f"{name} {tuple(getattr(one, 'shape', ()))}" for name, one in named.items())
+        return f"Outcome({made}; {self.routing!r})"
 
 
 def _flatten(outcome: Outcome) -> tuple[list[Any], Any]:
