@@ -22,6 +22,7 @@ from routespace.space.fault import Fault
 PROBLEMS, USAGE, INTERRUPTED, BROKEN_PIPE, TERMINATED = 1, 2, 130, 141, 143
 
 LONGEST_LINE = 1000
+MOST_DIGITS = 100_000
 
 P = ParamSpec("P")
 
@@ -56,13 +57,28 @@ def heeding_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+@contextlib.contextmanager
+def long_numbers() -> Iterator[None]:
+    """Within the block, numbers as long as the count of the nets of any space are written and read."""
+    if not hasattr(sys, "set_int_max_str_digits"):  # Python 3.10 before its seventh patch has no limit
+        yield
+        return
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(max(before, MOST_DIGITS) if before else 0)
+    try:
+        yield
+    finally:
+        sys.set_int_max_str_digits(before)
+
+
 def command(run: Callable[P, None]) -> Callable[P, None]:
     """`run` as the body of a command: what it raises about its input becomes a message and an exit code."""
 
     @functools.wraps(run)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            run(*args, **kwargs)
+            with long_numbers():
+                run(*args, **kwargs)
             sys.stdout.flush()
         except RouteError as error:
             report(error)

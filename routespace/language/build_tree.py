@@ -130,6 +130,7 @@ _spans(
     some_items=lambda p, s: Items(tuple(p[1]), s),
     range=lambda p, s: Range(p[0], p[2], s),
     index=lambda p, s: Index(p[0], tuple(p[2]), s),
+    bare=lambda p, s: Index(p[0], (), s),
     call=lambda p, s: Call(p[0], tuple(p[2]), s),
     positional=lambda p, s: Arg(None, p[0], None, s),
     named=lambda p, s: Arg(p[0], p[2], None, s),

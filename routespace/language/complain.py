@@ -18,11 +18,13 @@ from routespace.language.tokens import (
     OPENERS,
     STOP,
 )
-from routespace.language.trouble import COMPARATORS, Trouble, short
+from routespace.language.trouble import COMPARATORS, Misnamed, Trouble, short
 from routespace.space.names.legal import MAX_NAME
+from routespace.space.names.lookup import MOST_PLACES
 
 _VALUE_ENDS = frozenset({"NAME", "NUMBER", "STRING", "NOTHING", "RPAR", "RSQB", "RBRACE"})
 _VALUE_STARTS = frozenset({"NAME", "NUMBER", "STRING", "NOTHING", "COMBINE"})
+_DECLARING = frozenset({"AXIS", "LET", "OP", "GATE", "INPUT", "OUTPUT", "NODE", "SPACE", "NET"})
 _CHAR_TO_MEANT = {
     "“": '"',
     "”": '"',
@@ -160,19 +162,44 @@ def _unfinished(findings: Findings, trouble: Trouble) -> int | None:
     return index
 
 
-def _reserved(findings: Findings, trouble: Trouble) -> int | None:
-    index = trouble.index
-    begins_statement = index == 0 or trouble.tokens.kinds[index - 1] in (STOP, "LBRACE")
-    if begins_statement or "NAME" not in trouble.expected or not trouble.is_word(trouble.kind):
+def _beside_misnamed(findings: Findings, trouble: Trouble) -> int | None:
+    """What follows from a word that was found to be meant as a name, and was read as a word."""
+    tokens, at = trouble.tokens, trouble.index - 1
+    if at < max(1, trouble.begin) or tokens.kinds[at - 1] in (STOP, "LBRACE") or not trouble.is_word(tokens.kinds[at]):
         return None
-    findings.add(
-        "RS110",
-        f"`{trouble.word}` is a word of the language and cannot be a name",
-        trouble.span(),
-        f"expected {trouble.wanted()}",
-        help=f"call it `{trouble.word}_`, or something that says more",
-    )
+    places = trouble.misnamed.get(tokens.texts[at])
+    if places is None:
+        return None
+    places.append(Misnamed(trouble.span(at), "", False))
+    return trouble.index
+
+
+def _reserved(findings: Findings, trouble: Trouble) -> int | None:
+    tokens, index = trouble.tokens, trouble.index
+    before = STOP if index == 0 else tokens.kinds[index - 1]
+    is_named = before not in (STOP, "LBRACE") or tokens.kinds[index + 1 : index + 2] == ["EQUAL"]
+    if not is_named or "NAME" not in trouble.expected or not trouble.is_word(trouble.kind):
+        return None
+    place = Misnamed(trouble.span(), f"expected {trouble.wanted()}", before in _DECLARING)
+    trouble.misnamed.setdefault(tokens.texts[index], []).append(place)
     return index
+
+
+def misnamed(findings: Findings, words: dict[str, list[Misnamed]]) -> None:
+    """Report words that were meant as names: each once, where it is declared, with the further places."""
+    for word, places in words.items():
+        first = next((one for one in places if one.is_declared), places[0])
+        more = [one.span for one in places if one is not first]
+        rest = len(more) - MOST_PLACES
+        findings.add(
+            "RS110",
+            f"`{word}` is a word of the language and cannot be a name",
+            first.span,
+            first.label,
+            others=[(span, "and here") for span in more[:MOST_PLACES]],
+            notes=[f"and at {rest} more place{'s' if rest > 1 else ''}"] if rest > 0 else [],
+            help=f"call it `{word}_`, or something that says more",
+        )
 
 
 def _side_by_side(findings: Findings, trouble: Trouble) -> int | None:
@@ -237,6 +264,7 @@ _RULES: tuple[Callable[[Findings, Trouble], int | None], ...] = (
     _bad_token,
     _unclosed,
     _unopened,
+    _beside_misnamed,
     _unfinished,
     _reserved,
     _side_by_side,

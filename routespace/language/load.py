@@ -14,6 +14,7 @@ from routespace.language.texts import read_text
 from routespace.space.expr import Binary, Clause, Expr, Items, Name, Number, OpDecl, SpaceDecl
 from routespace.space.model import Binding, ParameterValue, Space, to_expr
 from routespace.space.names import problem_of
+from routespace.space.names.lookup import MOST_PLACES
 from routespace.space.names.table import at_name
 from routespace.space.policies import POLICIES
 from routespace.space.registry import OPS
@@ -97,8 +98,9 @@ _CHOOSE = 'choose one by its name: `space="NAME"` from Python, `--space NAME` on
 
 def _choose(library: Library, wanted: str | None, shown: str, findings: Findings) -> SpaceDecl:
     names = library.own_spaces or list(library.spaces)
-    places = [at_name(findings, library.spaces[name].span, name) for name in names]
-    here, *others = zip(places, (f"space `{name}`" for name in names), strict=True) if names else [(None, "")]
+    told = names[: MOST_PLACES + 1]
+    places = [(at_name(findings, library.spaces[name].span, name), f"space `{name}`") for name in told]
+    here, *others = places or [(None, "")]
     if wanted is not None:
         if wanted in library.spaces:
             return library.spaces[wanted]

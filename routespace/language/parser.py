@@ -14,7 +14,7 @@ from routespace.language.tokens import Tokens
 from routespace.space.expr import File
 
 MAX_LENGTH = 4 * 2**20
-MAX_PIECES = 400_000
+MAX_PIECES = 300_000
 
 
 def parse(text: str, path: str = "<text>", findings: Findings | None = None) -> File:
@@ -64,6 +64,7 @@ class _Reading:
         index = self._advance(0)
         while index < len(self.tokens.kinds):
             index = self._advance(self.recovery.resume(self.rows, self.values, self.firsts, index))
+        self.recovery.finish()
         items: list[Any] = self.values[0]
         return items
 

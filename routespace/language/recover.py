@@ -13,7 +13,7 @@ from routespace.diagnostics.diagnostic import Findings
 from routespace.language import complain, table
 from routespace.language.table import Reduce, Row
 from routespace.language.tokens import CLOSER_TO_OPENER, END, OPENERS, STOP, Tokens
-from routespace.language.trouble import Trouble, nearest, span_of
+from routespace.language.trouble import Misnamed, Trouble, nearest, span_of
 
 MAX_ERRORS = 40
 # More open symbols than brackets and expressions within their limits can need.
@@ -32,6 +32,7 @@ class Recovery:
         self.last = -1  # offset of the last error
         self.corrected: set[int] = set()
         self.told: set[int] = set()
+        self.misnamed: dict[str, list[Misnamed]] = {}
         self.keywords = table.load().keywords
 
     def resume(self, rows: list[Row], values: list[Any], firsts: list[int], index: int) -> int:
@@ -55,7 +56,9 @@ class Recovery:
                 return index
             if begin < index and self._correct_statement(rows, values, firsts, foothold, begin, index):
                 return begin
-        trouble = Trouble(tokens, self.text, self.path, index, begin, frozenset(expected), self.keywords, self.told)
+        trouble = Trouble(
+            tokens, self.text, self.path, index, begin, frozenset(expected), self.keywords, self.told, self.misnamed
+        )
         closing = self._missing_braces(rows, index)
         if closing:
             self._complain_brace(values, firsts, trouble, closing)
@@ -74,6 +77,10 @@ class Recovery:
                 tokens.splice(index, found[0], [STOP, *found[1]])
                 return index
         return self._fall_back(rows, values, firsts, at, again)
+
+    def finish(self) -> None:
+        """Report what is told once for all of its places."""
+        complain.misnamed(self.findings, self.misnamed)
 
     def _foothold(self, rows: list[Row], firsts: list[int], index: int) -> tuple[int, int]:
         """Where in the stacks the statement begins that token `index` is in, and with which token."""

@@ -16,6 +16,15 @@ _WORDING = {"NAME": "a name", "NUMBER": "a number", "STRING": "a path in quotes"
 
 
 @dataclass(frozen=True)
+class Misnamed:
+    """A place where a word of the language was meant as a name; `is_declared` where that is declared."""
+
+    span: Span
+    label: str
+    is_declared: bool
+
+
+@dataclass(frozen=True)
 class Trouble:
     """Token `index`, which does not fit; the tokens that would, and where the statement it is in begins."""
 
@@ -27,6 +36,7 @@ class Trouble:
     expected: frozenset[str]
     keywords: dict[str, str]
     told: set[int]  # offsets of the unclosed brackets that were reported
+    misnamed: dict[str, list[Misnamed]]  # words of the language that were meant as names, and where
 
     @property
     def kind(self) -> str:

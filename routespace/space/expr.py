@@ -66,7 +66,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """`keep[layer - 1, scale]`."""
+    """`keep[layer - 1, scale]`; in nets also `keep`, without an index, for a node without axes."""
 
     name: str
     at: tuple[Expr, ...]

@@ -44,6 +44,7 @@ from routespace.space.scope import Scope
 
 MOST_STEPS = 4096
 MOST_WORK = 1_500_000
+MOST_TOLD = 200
 _FRACTION = 12  # steps that a division takes, compared with other operations
 _LOOP = 8  # steps that a `for` takes beside those of what it runs over
 
@@ -61,6 +62,7 @@ class Numbers:
         self.work = 0
         self._closures: dict[int, tuple[Expr, Closure, int]] = {}
         self._compiled = 0
+        self._told = 0
         self._definitions = Definitions(self.value)
         self._meanings = Meanings(scope, self._definitions)
 
@@ -93,8 +95,10 @@ class Numbers:
         raise self.told(Fault("RS302", f"a whole number is needed here, this is {show(value)}", expr.span), env, expr)
 
     def told(self, fault: Fault, env: Env, *exprs: Expr) -> Fault:
-        """`fault` with the values, where `env` holds, of the names in the expressions that it is about."""
-        if fault.code in _ABOUT_DEFINITIONS:
+        """`fault` with the values, where `env` holds, of the names in the expressions that it is about; the first of
+        very many."""
+        self._told += 1
+        if fault.code in _ABOUT_DEFINITIONS or self._told > MOST_TOLD:
             return fault
         parts = [part for expr in exprs for part in parts_at(expr, fault.span)]
         fault.tell(involved(parts, env, self.scope, self._quietly))

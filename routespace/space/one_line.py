@@ -108,7 +108,7 @@ class OneLine:
             case Call():
                 return f"{expr.name}({', '.join(self.arg(one) for one in expr.args)})"
             case Index():
-                return f"{expr.name}[{self.list(expr.at)}]"
+                return f"{expr.name}[{self.list(expr.at)}]" if expr.at else expr.name
             case Items():
                 return f"[{self.list(expr.items)}]"
             case Pipe():

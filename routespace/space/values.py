@@ -14,12 +14,15 @@ from routespace.space.numbers import Numbers
 from routespace.space.one_line import OneLine
 from routespace.space.scope import Scope
 
+MOST_LISTED = 20_000
+
 
 class Values:
     """Values of parameters, each computed once."""
 
     def __init__(self, scope: Scope, numbers: Numbers) -> None:
         self.scope, self.numbers = scope, numbers
+        self.listed = 0
 
     @classmethod
     def of(cls, space: Space) -> Values:
@@ -41,16 +44,29 @@ class Values:
         told: set[object] = set()
         for name in self.scope.parameters:
             try:
-                self.value(Name(name))
+                self._check(Name(name))
             except Fault as fault:
                 if fault.cause not in told:
                     told.add(fault.cause)
                     fault.report(findings)
 
+    def _check(self, expr: Expr) -> None:
+        """`Fault` where `expr` has no value. Items that name other parameters are checked with those."""
+        expr = self.behind(expr)
+        if isinstance(expr, Items):
+            for item in expr.items:
+                if not isinstance(item, Name):
+                    self._check(item)
+        elif not _is_op(expr) and not (isinstance(expr, Name) and not self.numbers.is_number(expr.id)):
+            self.numbers.value(expr, {})
+
     def value(self, expr: Expr) -> ParameterValue:
         """Value of an expression that a parameter is bound to. `Fault` where it has none."""
         expr = self.behind(expr)
         if isinstance(expr, Items):
+            self.listed += len(expr.items)
+            if self.listed > MOST_LISTED:
+                raise Fault("RS803", f"the lists of this space have more than {MOST_LISTED} values", expr.span)
             return [self.value(item) for item in expr.items]
         if _is_op(expr):
             return OneLine().expr(expr)

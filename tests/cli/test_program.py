@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 import routespace as rs
 from routespace.cli.options import read_settings, read_size
+from routespace.questions.nets import Nets
 from tests.cli.conftest import EXAMPLES, Run
 
 COMMANDS = (
@@ -289,3 +291,13 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
     assert not has_color(Terminal())
+
+
+def test_numbers_of_many_digits_are_written(run: Run) -> None:
+    before = sys.get_int_max_str_digits()
+    small = str(EXAMPLES / "small.route")
+    ended = run("count", small, "--set", "depth=1757", "--json")
+    nets = ended.out.partition('"nets": ')[2].partition(",")[0].rstrip("}\n ")
+    exact = Nets(rs.build(rs.load(small, depth=1757))).count()
+    assert ended.code == 0 and len(nets) > 4300 and nets == str(Decimal(exact))
+    assert sys.get_int_max_str_digits() == before

@@ -29,7 +29,8 @@ ENTRIES = (
     Entry(
         "RS803",
         "`for` over too many values",
-        "A `for` runs over at most 4096 values.",
+        "A `for` runs over at most 4096 values. The lists that parameters are bound to have at most 20000 together\n"
+        "where they are read from Python.",
         space_of("  let w = sum(1 for i in 1..5000)\n  output y = image | conv(1, w)\n"),
     ),
     Entry(

@@ -25,7 +25,7 @@ KEYWORDS = frozenset(_WORDS.split())
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAMED = frozenset({"name", "id", "var", "branch", "route", "combine", "granularity", "space"})
 _NAMES = frozenset({"index", "axes", "exceptions", "values"})
-_LEAST = {"terms": 2, "stages": 2, "branches": 1, "values": 1, "at": 1, "steps": 1, "routes": 1, "nets": 1, "nodes": 2}
+_LEAST = {"terms": 2, "stages": 2, "branches": 1, "values": 1, "steps": 1, "routes": 1, "nets": 1, "nodes": 2}
 
 
 class IllegalError(Exception):
