@@ -20,7 +20,7 @@ from routespace.runtime.positions import Work, exact, measured, run_where
 from routespace.runtime.positions.choose import Chooser
 from routespace.runtime.positions.geometry import leaves
 from routespace.runtime.rows import Piece, Rows, join, zeros_of
-from routespace.runtime.sparse import Decision, counted, wanting
+from routespace.runtime.sparse_gates import Decision, counted, wanting
 from routespace.runtime.watch import Kept
 from routespace.runtime.wrapped import inside
 

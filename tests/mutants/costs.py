@@ -86,8 +86,8 @@ COSTS = (
     Mutant(
         "windows off by one",
         _R,
-        "out = (size + 2 * pad - dilation * (kernel - 1) - 1) // stride + 1",
-        "out = (size + 2 * pad - dilation * (kernel - 1)) // stride + 1",
+        "out = (size + 2 * pad - reach) // stride + 1",
+        "out = (size + 2 * pad - reach + 1) // stride + 1",
     ),
     Mutant(
         "windows without dilation",

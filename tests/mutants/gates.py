@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 _A, _D, _S, _R = "runtime/activations.py", "runtime/dense.py", "runtime/sparse.py", "space/standard.py"
+_G = "runtime/sparse_gates.py"
 _L = "runtime/leaves.py"
 
 GATES = (
@@ -71,7 +72,7 @@ GATES = (
         "logits = run(self.body, values, frame.sizes, self.targets).flatten(1)",
         "logits = run(self.body, values - 1e-3 * values.mean(0), frame.sizes, self.targets).flatten(1)",
     ),
-    Mutant("ε ignored where work is skipped", _S, "self.settled(weights, opened, override, beside) &", "opened &"),
+    Mutant("ε ignored where work is skipped", _G, "self.settled(weights, opened, override, beside) &", "opened &"),
     Mutant(
         "a live replay opens what is open now",
         _L,
@@ -97,7 +98,7 @@ GATES = (
         "not routing.forced.issuperset([*names, None])",
     ),
     Mutant(
-        "closed images are lost", _S, "closed = frozenset(images) - running", "closed = frozenset(images) & running"
+        "closed images are lost", _G, "closed = frozenset(images) - running", "closed = frozenset(images) & running"
     ),
     Mutant(
         "forced weights charged as run",

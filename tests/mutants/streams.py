@@ -30,8 +30,8 @@ STREAMS = (
     Mutant(
         "dense multiplies instead of selecting",
         _D,
-        "made = select(both(opened, source.present), made, 0.0)",
-        "made = made * 1.0",
+        "value = select(both(opened, source.present), made, 0.0) * weight.to(made.dtype)",
+        "value = made * weight.to(made.dtype)",
     ),
     Mutant(
         "shut routes deliver nothing",
@@ -54,8 +54,8 @@ STREAMS = (
     Mutant(
         "`always` reached by something only",
         _D,
-        "return Flow(merged, None if self.always[self.training] else present)",
-        "return Flow(merged, present)",
+        "if present is None or self.always[self.training]:",
+        "if present is None:",
     ),
     Mutant("nothing is zero in a maximum", _E, '0.0 if entry.neutral == "zero" else -math.inf', "0.0"),
     Mutant(
@@ -119,14 +119,14 @@ STREAMS = (
     Mutant(
         "norm statistics swapped",
         _D,
-        'if self.coupled == "active" else present',
-        'if self.coupled == "all" else present',
+        '        if self.coupled == "active":\n            rows',
+        '        if self.coupled == "all":\n            rows',
     ),
     Mutant(
         "closed images in no statistic where work is skipped",
         _S,
-        'if wanted is None or (self.training and self.coupled == "all"):',
-        "if wanted is None:",
+        'if wanted is None or active is None or (self.training and self.coupled == "all"):',
+        "if wanted is None or active is None:",
     ),
     Mutant(
         "active norms count whoever an op runs for",
@@ -197,8 +197,8 @@ STREAMS = (
     Mutant(
         "unreached positions open",
         "runtime/maps.py",
-        "opened = opened & reached.view(-1, 1, 1, 1)",
-        "opened = opened & (opened | True)",
+        "override, recorded) & here",
+        "override, recorded) & (here | True)",
     ),
     Mutant(
         "active statistics divided by all",
@@ -222,7 +222,7 @@ STREAMS = (
     Mutant(
         "what zeros give is known for all sizes",
         "runtime/blanks.py",
-        "key = (id(plan), id(x), size, plan.refresh(), reduced)",
-        "key = (id(plan), id(x), plan.refresh(), reduced)",
+        "key = (way, id(x), size, reduced)",
+        "key = (way, id(x), reduced)",
     ),
 )
