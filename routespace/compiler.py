@@ -16,7 +16,6 @@ from routespace.graph.passes.fix import fix
 from routespace.graph.passes.guard import guard
 from routespace.graph.verify import verify
 from routespace.runtime.init import initialise
-from routespace.runtime.steps import mark_steps
 from routespace.runtime.wrapped import inside
 from routespace.space.model import Space
 from routespace.targets import shared_target, targets_of
@@ -64,7 +63,6 @@ def compile(
         graph = verify(one(graph))
     if form not in ("dense", "sparse", "export", "fixed"):
         raise ValueError(f"there is no form `{form}`; the forms are dense, sparse, export and fixed")
-    mark_steps()
     module = emit(graph, form, debug)
     policies = graph.policies
     targets = targets_of(graph)

@@ -26,11 +26,13 @@ class BlankStore:
     Kept in inference without gradients only. An entry holds its input too, so that the input's identity, which is
     part of the key, stays that of the computation remembered. What is made of a tensor that is not kept, which another
     call makes anew, is not kept either: nobody would ask for it again. Threads share a store: what two of them make at
-    once is kept once. `epoch` counts how often all that is derived of weights was given up.
+    once is kept once. `epoch` counts how often all that is derived of weights was given up; `learns` tells that a call
+    recorded gradients since.
     """
 
     def __init__(self) -> None:
         self.epoch = 0
+        self.learns = False
         self.entries: OrderedDict[Hashable, tuple[Tensor, Tensor | None]] = OrderedDict()
         self.bytes = 0
         self.kept: set[int] = set()
@@ -77,6 +79,7 @@ class BlankStore:
         """Give up all that is derived of weights, as they may have been written to without a trace."""
         with self.lock:
             self.epoch += 1
+            self.learns = False
             self.entries.clear()
             self.kept.clear()
             self.bytes = 0

@@ -130,6 +130,14 @@ class Opening(nn.Module):
             for part in root.modules():
                 forget(part)
 
+    def follow(self) -> None:
+        """Give up what is derived of weights behind a call that recorded gradients: an optimizer may have moved them
+        since, and kernels that move many at one go ("fused") leave no trace on them."""
+        if torch.is_grad_enabled():
+            self.blanks.learns = True
+        elif self.blanks.learns:
+            self.refresh()
+
     def entered(self) -> Blocks:
         """The blocks that a call is made in."""
         return (*self.held, *seen())
@@ -175,6 +183,7 @@ class Begin(Opening):
             raise InputError(f"images of {size[0]}x{size[1]} have no positions")
         check_against(images, self.roots)
         inputs = {self.name: images}
+        self.follow()
         return Frame(
             images.shape[0], size, *self.sizes_of(size), inputs, images, self.blanks, self.roots, self.entered()
         )
@@ -204,6 +213,7 @@ class BeginPyramid(Opening):
                 self.check_size(name, stride, tensor, place, tensors[place - 1])
         size = tuple((name, size_of(tensor)) for (name, *_), tensor in zip(self.levels, tensors, strict=True))
         inputs = {name: tensor for (name, *_), tensor in zip(self.levels, tensors, strict=True)}
+        self.follow()
         return Frame(first.shape[0], size, *self.sizes_of(size), inputs, first, self.blanks, self.roots, self.entered())
 
     def tensors(self, given: Mapping[str, Tensor] | Sequence[Tensor]) -> list[Tensor]:

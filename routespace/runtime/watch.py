@@ -26,7 +26,7 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 _NOTE = "_made_as"
 _HARMLESS = {"train", "eval"}
 """Methods that a module may have of its own and be called as its class is."""
-_FORWARD, _VERSION = attrgetter("forward"), attrgetter("_version")
+_FORWARD, _VERSION, _GRADIENT = attrgetter("forward"), attrgetter("_version"), attrgetter("grad")
 _DISTURBED = itemgetter("training", *_HOOKS)
 _NUMBERS: dict[type[nn.Module], tuple[str, ...]] = {
     nn.Conv2d: ("stride", "padding", "dilation", "groups", "padding_mode"),
@@ -152,6 +152,9 @@ class Watch:
         self.pointers = list(map(Tensor.data_ptr, self.tensors))
         self.counted = [tensor for tensor in self.tensors if not tensor.is_inference()]
         self.versions = list(map(_VERSION, self.counted))
+        # Fused optimizers count no versions on, and write only where there are gradients: new ones tell of them.
+        self.parameters = [tensor for tensor in self.tensors if tensor.is_leaf]
+        self.gradients = list(map(id, map(_GRADIENT, self.parameters)))
 
     def unchanged(self, op: nn.Module) -> bool:
         return (
@@ -164,6 +167,7 @@ class Watch:
             and all(map(is_, map(dict.get, self.holders, self.names), self.held))
             and list(map(Tensor.data_ptr, self.tensors)) == self.pointers
             and list(map(_VERSION, self.counted)) == self.versions
+            and list(map(id, map(_GRADIENT, self.parameters))) == self.gradients
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch.optim import optimizer
 
 import routespace as rs
 from routespace.compiler import Form
@@ -28,17 +28,31 @@ def test_steps_of_fused_optimizers_are_seen(form: Form) -> None:
         torch.testing.assert_close(module(x).output, other(x).output)
 
 
-def test_steps_leave_parameters_alone_that_they_do_not_move() -> None:
-    rs.compile(rs.load(rs.example("small")))
-    trunk, first, second = (nn.Linear(3, 3) for _ in range(3))
-    optimizer = torch.optim.AdamW([*first.parameters(), *second.parameters()])
-    x = trunk(torch.ones(1, 3))
-    one, other = first(x).sum(), second(x).sum()
-    one.backward(retain_graph=True)
-    optimizer.step()
-    optimizer.zero_grad()
-    other.backward()
-    assert second.weight.grad is not None
+@pytest.mark.parametrize("form", ["sparse", "fixed"])
+@pytest.mark.parametrize("zeroed", [False, True])
+def test_steps_of_fused_optimizers_are_seen_between_calls(form: Form, zeroed: bool) -> None:
+    space = rs.load(rs.example("segmentation"), depth=16, width=8)
+    net = "fcn_32s" if form == "fixed" else None
+    module = rs.compile(space, form=form, net=net).eval()
+    other = rs.compile(space, form=form, net=net, seed=1).eval()
+    stepper = torch.optim.AdamW(module.parameters(), lr=1e-2, fused=True)
+    x = torch.randn(2, 3, 64, 96)
+    for _ in range(2):
+        with torch.no_grad():
+            module(x)
+        module(x).output.square().mean().backward()
+        stepper.step()
+        if zeroed:
+            stepper.zero_grad()
+        other.load_state_dict(module.state_dict())
+        with torch.no_grad():
+            torch.testing.assert_close(module(x).output, other(x).output)
+
+
+def test_compiling_hooks_nobody_s_optimizers() -> None:
+    before = dict(optimizer._global_optimizer_post_hooks)
+    rs.compile(rs.load(rs.example("small")), form="sparse")
+    assert optimizer._global_optimizer_post_hooks == before
 
 
 def test_what_is_kept_under_autocast_is_for_autocast() -> None:
