@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import fmean, quantiles
 
@@ -158,20 +159,22 @@ def measure_latency(
         raise ValueError("modules are timed on at least one image")
     names = list(modules)
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    for name in names:
-        for image in list(images)[:warmup]:
-            _time(modules[name], image)
-    for turn in range(rounds * len(images)):
-        first = turn % len(names)
-        for name in names[first:] + names[:first]:
-            seconds[name].append(_time(modules[name], images[turn % len(images)]))
+    with ExitStack() as evaluation:  # once for all rounds: entering it derives weights anew
+        for module in modules.values():
+            evaluation.enter_context(evaluating(module))
+        for name in names:
+            for image in list(images)[:warmup]:
+                _time(modules[name], image)
+        for turn in range(rounds * len(images)):
+            first = turn % len(names)
+            for name in names[first:] + names[:first]:
+                seconds[name].append(_time(modules[name], images[turn % len(images)]))
     return {name: latency_of(values) for name, values in seconds.items()}
 
 
 def _time(module: nn.Module, image: Tensor) -> float:
     batch = image[None].to(_device(module))
-    with evaluating(module):
-        return seconds_of(lambda: module(batch), batch.device)
+    return seconds_of(lambda: module(batch), batch.device)
 
 
 def seconds_of(call: Callable[[], object], device: torch.device) -> float:

@@ -18,6 +18,8 @@ SPARE_HEAD = 2**20
 _ENTRY = 200
 """Bytes that an entry may take there beside its name."""
 _LENGTH = struct.Struct("<Q")
+_PICKLES = (b"PK\x03\x04", b"\x80\x02")
+"""How the files begin that `torch.save` writes, today's and those of before 1.6."""
 _MOST = 2**62
 
 
@@ -62,6 +64,11 @@ def _most_head(names: Iterable[str]) -> int:
 def _check_head(start: bytes, module: nn.Module) -> None:
     if len(start) < _LENGTH.size:
         raise NotWeightsError("it is too short")
+    if start.startswith(_PICKLES):
+        raise NotWeightsError(
+            "it is a checkpoint of `torch.save`, which holds code that reading would run; if it is yours, write its "
+            "tensors with `safetensors.torch.save_file(torch.load(FILE, weights_only=True), NEW_FILE)`"
+        )
     (length,) = _LENGTH.unpack_from(start)
     most = _most_head(module.state_dict())
     if length > most:

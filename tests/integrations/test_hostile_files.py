@@ -192,3 +192,11 @@ def test_most_bytes_hold_every_dtype(space: Space, tmp_path: Path) -> None:
     content = safetensors.torch.save(module.state_dict())
     assert len(content) <= most_bytes(rs.compile(space))
     assert weights_in(content, module).keys() == module.state_dict().keys()
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_checkpoints_of_torch_save_are_told_as_that(space: Space, tmp_path: Path, zipped: bool) -> None:
+    module = rs.compile(space)
+    torch.save(module.state_dict(), tmp_path / "w.pth", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(NotWeightsError, match=r"checkpoint of `torch.save`.*weights_only=True"):
+        weights_at(tmp_path / "w.pth", module)
