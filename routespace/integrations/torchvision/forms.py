@@ -48,7 +48,6 @@ class TwoForms(nn.Module):
                     other._parameters.update(own._parameters)
                     kept = {key: one for key, one in own._buffers.items() if key not in own._non_persistent_buffers_set}
                     other._buffers.update(kept)
-        sparse.begin.like = tuple(sparse.parameters())[:1]  # type: ignore[union-attr]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
