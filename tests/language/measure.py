@@ -27,6 +27,8 @@ from routespace.language.load import loads
 
 SECONDS = 2.0
 MEGABYTES = 500
+BARE = 80
+"""Megabytes of a process that has read nothing yet."""
 LONGEST = 20
 """Seconds after which a text is given up."""
 CHUNK = 50
@@ -67,7 +69,8 @@ def first(error: RouteError) -> str:
 
 
 def measured(index: int, text: str, read: Callable[[str], str]) -> Ran:
-    """Give `read` a text. Time is that of the processor, memory the most that the process had meanwhile."""
+    """Give `read` a text. Time is that of the processor, memory the most that a process would have had meanwhile which
+    holds nothing else."""
     _forget_most()
     before = _kilobytes("VmRSS")
     start = time.process_time()
@@ -79,11 +82,11 @@ def measured(index: int, text: str, read: Callable[[str], str]) -> Ran:
         problem = traceback.format_exc(limit=-8)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-    seconds, most = time.process_time() - start, _kilobytes("VmHWM") / 1024
+    seconds, most = time.process_time() - start, BARE + (_kilobytes("VmHWM") - before) / 1024
     if not problem and seconds > SECONDS:
         problem = f"took {seconds:.1f} s"
     elif not problem and most > MEGABYTES:
-        problem = f"took {most:.0f} MB, {before / 1024:.0f} of them before"
+        problem = f"took {most:.0f} MB"
     return Ran(index, end, seconds, most, problem)
 
 

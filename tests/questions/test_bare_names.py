@@ -46,6 +46,6 @@ def test_what_is_written_of_a_net_is_read_back() -> None:
 
 
 def test_an_index_is_asked_for_where_there_are_axes() -> None:
-    with pytest.raises(rs.RouteError, match="RS703"):
+    with pytest.raises(rs.RouteError, match="RS304"):
         space = rs.loads(rs.example("small").read_text(encoding="utf-8") + "\nnet one in small { row keep }\n")
         hold(rs.build(space), space.net("one"))
