@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from routespace.runtime.centre import near_means
 from routespace.runtime.masked import batch_norm, chosen, group_norm
+from routespace.runtime.running import by_running_statistics
 from routespace.space.registry import ByMode
 from routespace.space.shape import Stride
 
@@ -118,7 +119,7 @@ class BatchNorm(nn.BatchNorm2d):
         counted = _COUNTED.get() if self.stats == "active" else None
         counts = x if counted is None else x[counted]
         if counts.shape[0] * counts.shape[2] * counts.shape[3] < 2:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+            return by_running_statistics(self, x)
         made = super().forward(counts)
         return made if counted is None else self._with_others(x, counted, counts, made)
 

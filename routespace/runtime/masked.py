@@ -12,8 +12,9 @@ from contextvars import ContextVar
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from routespace.runtime.running import by_running_statistics
 
 
 class Chosen(NamedTuple):
@@ -67,9 +68,8 @@ def batch_norm(norm: nn.BatchNorm2d, x: Tensor, chosen: Chosen) -> Tensor:
     """
     mask, _, beside = chosen
     count = int(mask.sum())
-    assert norm.running_mean is not None and norm.running_var is not None
     if count < 2:
-        return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
+        return by_running_statistics(norm, x)
     rows = x.permute(0, 2, 3, 1)[mask[:, 0]]
     others = _by_statistics(norm, x, rows.detach()) if beside else torch.zeros_like(x)
     y = others.permute(0, 2, 3, 1)

@@ -67,12 +67,12 @@ class _Zeros(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *parameters: Tensor) -> Tensor:
-        ctx.like = [(one.shape, one.dtype, one.device) for one in parameters]
+        ctx.parameters = parameters
         return parameters[0].new_zeros(())
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, ...]:
-        return tuple(torch.zeros((), dtype=dtype, device=device).expand(shape) for shape, dtype, device in ctx.like)
+        return tuple(one.new_zeros(()).expand(one.shape) for one in ctx.parameters)
 
 
 def zero_of(parameters: Iterable[Tensor]) -> Tensor | None:

@@ -231,8 +231,8 @@ class _Grid:
             "closed keep = x",
             "closed keep = x below 1e-4",
             "",
-            "closed keep = x below 0.3",
-            "closed nothing below 0.2",
+            "closed keep = x below 0.7",
+            "closed nothing below 0.5",
         )
         return f"send h by soft({gate_reads}) {{\n{inside}\n    }} {dice.pick(rules)}".rstrip()
 

@@ -68,4 +68,15 @@ PLAIN = (
   }
   output y = keep[2] + side[2]
 }""",
+    """space hard {
+  input image: 3
+  axis layer = 0..2
+  gate run per image { body mean | conv(1, routes, bias); activation threshold(0.6) }
+  node at layer {
+    x = image | conv(3, 4, stride = 4, bias) if layer == 0 else y[layer - 1]
+    m = x + run(x) * (x | conv(3))
+    y = x + run(x) * (m | conv(1, bias) | batchnorm(stats = active)) + run(x) * (x | conv(3) | batchnorm)
+  }
+  output y = y[2]
+}""",
 )

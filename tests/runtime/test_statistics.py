@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from itertools import product
 
 import pytest
@@ -106,3 +107,33 @@ def test_norms_that_count_some_images_keep_their_precision(dtype: torch.dtype) -
     values = x[rows].double()
     mean, deviation = values.mean((0, 2, 3), keepdim=True), values.std((0, 2, 3), correction=0, keepdim=True)
     torch.testing.assert_close(made.double(), (x.double() - mean) / deviation, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("grain", ["image", "position"])
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+def test_a_shared_norm_that_is_moved_later_leaves_earlier_gradients(form: Form, grain: str) -> None:
+    """Where too few values count, the running statistics stand in as they are then."""
+    body = "mean | conv(1, routes, bias)" if grain == "image" else "conv(1, routes, bias)"
+    space = rs.loads(f"""space shared {{
+      input image: 4
+      axis step = 0..1
+      gate g per {grain} {{ body {body}; activation relu_tanh }}
+      node at step {{
+        x = image if step == 0 else y[step - 1]
+        y = g(x) * (x | conv(1) | batchnorm(stats = active)) + x
+      }}
+      share across(step)
+      output y = y[1]
+    }}""")
+    module = rs.compile(space, form=form).double().train()
+    one = torch.tensor([0.5, 0.0]) if grain == "image" else torch.tensor([0.5, 0.0]).view(2, 1, 1)
+    forced = {"step0": {"y": one}, "step1": {"y": 0.7}}
+
+    def run(images: torch.Tensor) -> torch.Tensor:
+        fresh = deepcopy(module)
+        with rs.forcing(fresh, forced):
+            output: torch.Tensor = fresh(images).output
+        return output
+
+    images = torch.randn(2, 4, 1, 1, generator=torch.Generator().manual_seed(3)).double()
+    assert torch.autograd.gradcheck(run, images.requires_grad_())

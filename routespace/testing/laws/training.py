@@ -22,7 +22,8 @@ TRAINED: tuple[Form, ...] = ("dense", "sparse")
 
 
 def training_agrees(subject: Subject, forms: tuple[Form, ...] = ()) -> None:
-    """In training a form gives the oracle's outputs, decisions, running statistics and gradients; forms take turns.
+    """In training a form gives the oracle's outputs, decisions, running statistics and gradients; forms take turns
+    where no shut route teaches.
 
     Gradients are not asked for where a maximum is taken of equal streams, or of equal values where shut routes teach.
     """
@@ -35,7 +36,7 @@ def training_agrees(subject: Subject, forms: tuple[Form, ...] = ()) -> None:
     if any(float(margin.min()) < TOO_CLOSE for margin in wanted.margins.values() if margin.numel()):
         return
     slopes = gradients(wanted.outputs, oracle.parameters())
-    for form in forms or TRAINED[subject.case.weight_seed % 2 :][:1]:
+    for form in forms or (TRAINED if teaches else TRAINED[subject.case.weight_seed % 2 :][:1]):
         module = subject.form(form)
         module.train()
         try:
