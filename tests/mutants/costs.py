@@ -92,8 +92,8 @@ COSTS = (
     Mutant(
         "windows without dilation",
         _R,
-        'return args["kernel"], args["stride"], args.get("dilation", 1), padding(args)',
-        'return args["kernel"], args["stride"], 1, padding(args)',
+        '        _conv_cost,\n        f"{_LAYERS}:conv",\n        window=_window,',
+        '        _conv_cost,\n        f"{_LAYERS}:conv",\n        window=lambda args: (*_window(args)[:2], 1, _window(args)[3]),',
     ),
     Mutant("small maps rounded up", _R, "max(1, math.floor(x.height * by))", "max(1, math.ceil(x.height * by))"),
     Mutant(

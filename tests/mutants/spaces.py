@@ -71,12 +71,15 @@ PLAIN = (
     """space hard {
   input image: 3
   axis layer = 0..2
-  gate run per image { body mean | conv(1, routes, bias); activation threshold(0.6) }
+  gate run per image { body conv(1) | batchnorm | mean | conv(1, routes, bias); activation threshold(0.6) }
+  gate pick per image { body mean | conv(1, routes, bias); activation threshold; gradient open }
   node at layer {
-    x = image | conv(3, 4, stride = 4, bias) if layer == 0 else y[layer - 1]
+    x = image | conv(3, 4, stride = 4, bias) if layer == 0 else z[layer - 1]
     m = x + run(x) * (x | conv(3))
     y = x + run(x) * (m | conv(1, bias) | batchnorm(stats = active)) + run(x) * (x | conv(3) | batchnorm)
+    k = x + run(x) * (x | conv(3))
+    z = y + pick(x) * (k | conv(1))
   }
-  output y = y[2]
+  output y = z[2]
 }""",
 )
