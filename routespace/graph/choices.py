@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from routespace.diagnostics import Edit, Fix, Span, rename
 from routespace.graph.draft import Draft, Ref
+from routespace.graph.ops import MOST_STAGES
 from routespace.space.expr import Binary, Branch, Choice, ClosedRule, Expr, Name, Number, Pipe
 from routespace.space.fault import Fault, Faults
 
@@ -98,7 +99,10 @@ class Choices:
         return isinstance(expr, Number) or (isinstance(expr, Name) and self.builder.numbers.is_number(expr.id))
 
     def _branches(self, choice: Choice, env: dict[str, Any]) -> list[Branch]:
-        """The branches that are there where `env` holds."""
+        """The branches that are there where `env` holds, of a choice that has not more than can be read."""
+        if len(choice.branches) > MOST_STAGES:
+            message = f"a choice of {len(choice.branches)} branches; at most {MOST_STAGES}"
+            raise Fault("RS801", message, choice.branches[MOST_STAGES].span, help="make choices of parts of it")
         return [one for one in choice.branches if self.builder.streams.holds(one, env, self.builder.node)]
 
     def _closed(self, rules: Rules, branch: Branch, env: dict[str, Any]) -> Ref:

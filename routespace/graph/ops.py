@@ -35,6 +35,8 @@ from routespace.space.scope import Scope
 from routespace.space.shape import Cost, Shape, Stride
 
 DEEPEST = 100
+MOST_STAGES = 5_000
+"""Ops of one pipe, and branches of one choice."""
 MOST_PARTS = 50_000
 
 
@@ -133,6 +135,9 @@ class Resolver:
         raise Fault("RS308", "an op is needed here", expr.span, _what(expr))
 
     def _pipe(self, stages: tuple[Expr, ...], env: Env, shape: Shape) -> tuple[Op, Shape]:
+        if len(stages) > MOST_STAGES:
+            message = f"a pipe of {len(stages)} ops; at most {MOST_STAGES}"
+            raise Fault("RS801", message, stages[MOST_STAGES].span, help="make nodes of parts of it")
         parts: list[Op] = []
         faults = Faults()
         for stage in stages:

@@ -72,6 +72,7 @@ LIMITS = (
     ("candidate places of one node statement", places.MOST_TRIED, "RS801"),
     ("nodes of a space", places.MOST_NODES, "RS801"),
     ("expressions in all nodes of a space", draft.MOST_READ, "RS801"),
+    ("ops of a pipe, and branches of a choice", graph_ops.MOST_STAGES, "RS801"),
     ("levels of an input", build.MOST_LEVELS, "RS801"),
     ("members of one output", expand.MOST_MEMBERS, "RS801"),
     ("indices of itself that a `let` reads", definitions.MOST_OPEN, "RS802"),

@@ -15,8 +15,8 @@ ENTRIES = (
         "RS801",
         "space that is too large",
         "An axis has at most 20000 indices, a space 10000 nodes and 120000 expressions in all of them, an output\n"
-        "1000 members. For a node at most 100000 places are tried: a comparison of an axis with a number in its\n"
-        "`where` spares those it excludes.",
+        "1000 members, a pipe 5000 ops and a choice 5000 branches. For a node at most 100000 places are tried: a\n"
+        "comparison of an axis with a number in its `where` spares those it excludes.",
         space_of("  axis layer = 0..50000\n" + OUTPUT),
     ),
     Entry(
