@@ -15,7 +15,7 @@ demo-detection: $(STAMP)
 	$(BIN)/python examples/demo_detection.py --out out/demo-detection
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
