@@ -14,7 +14,7 @@ from routespace.language.tokens import Tokens
 from routespace.space.expr import File
 
 MAX_LENGTH = 4 * 2**20
-MAX_PIECES = 200_000
+MAX_PIECES = 250_000
 
 
 def parse(text: str, path: str = "<text>", findings: Findings | None = None) -> File:

@@ -96,6 +96,7 @@ def test_elsewhere_the_clock_is_looked_at() -> None:
         Clock(0.0).check()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the clock may ring in a callback of gc
 @pytest.mark.parametrize("n", [248, 5000])
 def test_a_search_ends_in_time_whatever_the_space(n: int) -> None:
     space = rs.loads(LONG, n=n)

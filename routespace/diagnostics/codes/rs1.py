@@ -49,7 +49,7 @@ ENTRIES = (
     Entry(
         "RS107",
         "text that is too long",
-        "A text has at most 4 194 304 characters, and at most 200 000 words, numbers, signs, ends of lines and blanks\n"
+        "A text has at most 4 194 304 characters, and at most 250 000 words, numbers, signs, ends of lines and blanks\n"
         "between them. Spaces grow through axes and parameters, not through text.",
         "# " + "long " * 3 + "…\n",
     ),
