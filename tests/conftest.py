@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+
+from routespace.space.conventions import CONVENTIONS
+from routespace.space.registry import ACTIVATIONS, BUDGETS, MERGES, OPS, Registry
+
+REGISTRIES: tuple[Registry[Any], ...] = (OPS, ACTIVATIONS, MERGES, BUDGETS, CONVENTIONS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,3 +35,12 @@ def _has_gpu() -> bool:
 @pytest.fixture
 def update(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update"))
+
+
+@pytest.fixture(autouse=True)
+def registered() -> Iterator[None]:
+    """What a test registers is taken out again, so that no test depends on those before it."""
+    known = [(registry, dict(registry._entries)) for registry in REGISTRIES]
+    yield
+    for registry, entries in known:
+        registry._entries = entries

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from routespace.graph.bounds import bounds
 from routespace.graph.ledger import ledger
 from routespace.graph.params import count_parameters
 from routespace.space.conventions import CONVENTIONS
-from routespace.space.registry import ACTIVATIONS, BUDGETS, MERGES, OPS
 from routespace.space.shape import Cost, Shape
 
 TEXT = """
@@ -46,15 +44,6 @@ class Squeeze(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.sigmoid(self.up(torch.relu(self.down(x.mean((2, 3), keepdim=True)))))
-
-
-@pytest.fixture(autouse=True)
-def registered() -> Iterator[None]:
-    """Take out again what a test registers."""
-    known = [(registry, dict(registry._entries)) for registry in (OPS, ACTIVATIONS, MERGES, BUDGETS, CONVENTIONS)]
-    yield
-    for registry, entries in known:
-        registry._entries = entries
 
 
 @pytest.fixture
@@ -257,35 +246,29 @@ def test_registering_does_not_load_torch() -> None:
 )
 def test_rules_that_fail_are_told_with_their_place(rules: dict[str, Any], said: str) -> None:
     rs.op("broken", **rules)(lambda inputs: torch.nn.ReLU())
-    try:
-        with pytest.raises(rs.RouteError, match=re.escape(said)) as error:
-            rs.loads("space s {\n  input image: 3\n  output y = image | broken\n}")
-    finally:
-        OPS.remove("broken")
+    with pytest.raises(rs.RouteError, match=re.escape(said)) as error:
+        rs.loads("space s {\n  input image: 3\n  output y = image | broken\n}")
     assert "<text>:3:22" in str(error.value) and error.value.diagnostics[0].code == "RS401"
 
 
 def test_a_merge_from_outside_is_done_to_a_single_stream_too() -> None:
     rs.merge("length", neutral="zero")(lambda streams: sum(x.square() for x in streams).sqrt())
-    try:
-        space = rs.loads("""space s {
-          input image: 3
-          axis layer = 0..1
-          gate g per image { body mean | conv(1, routes, bias); activation relu_tanh }
-          node at layer {
-            x = image | conv(3, 4, stride = 4) if layer == 0 else length(a[layer - 1], b[layer - 1])
-            send x by g(x) { a: relu; b: conv(1) }
-          }
-          output y = length(a[1], b[1])
-        }""")
-        held = {"layer0": {"b": 1.0}, "layer1": {"b": 1.0}}
-        dense, fixed = rs.compile(space).eval(), rs.compile(space, form="fixed", net=held).eval()
-        fixed.load_state_dict({name: dense.state_dict()[name] for name in fixed.state_dict()})
-        images = torch.rand(2, 3, 64, 64)
-        with torch.no_grad(), rs.forcing(dense, held):
-            assert torch.allclose(dense(images).output, fixed(images).output, atol=1e-5)
-    finally:
-        MERGES.remove("length")
+    space = rs.loads("""space s {
+      input image: 3
+      axis layer = 0..1
+      gate g per image { body mean | conv(1, routes, bias); activation relu_tanh }
+      node at layer {
+        x = image | conv(3, 4, stride = 4) if layer == 0 else length(a[layer - 1], b[layer - 1])
+        send x by g(x) { a: relu; b: conv(1) }
+      }
+      output y = length(a[1], b[1])
+    }""")
+    held = {"layer0": {"b": 1.0}, "layer1": {"b": 1.0}}
+    dense, fixed = rs.compile(space).eval(), rs.compile(space, form="fixed", net=held).eval()
+    fixed.load_state_dict({name: dense.state_dict()[name] for name in fixed.state_dict()})
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad(), rs.forcing(dense, held):
+        assert torch.allclose(dense(images).output, fixed(images).output, atol=1e-5)
 
 
 def test_a_gate_that_opens_two_routes() -> None:
@@ -296,20 +279,17 @@ def test_a_gate_that_opens_two_routes() -> None:
             opened = torch.zeros_like(logits, dtype=torch.bool).scatter(1, places, True) | logits.isnan()
             return torch.where(opened, logits.sigmoid(), 0.0), opened
 
-    try:
-        graph = rs.build(
-            rs.loads("""space s {
-              input image: 3
-              gate g per image { body mean | conv(1, routes, bias); activation two }
-              node {
-                x = image | conv(1, 4, stride = 4)
-                y = sum by g(x) { a: x | conv(1); b: x | conv(3); c: x | conv(5) }
-              }
-              output o = y
-            }""")
-        )
-        stem, gate, each = 3 * 4 * 256, 4 * 3, 4 * 4 * 256
-        found = bounds(graph, (64, 64))
-        assert (found.least, found.most) == (stem + gate + 10 * each, stem + gate + 34 * each)
-    finally:
-        ACTIVATIONS.remove("two")
+    graph = rs.build(
+        rs.loads("""space s {
+          input image: 3
+          gate g per image { body mean | conv(1, routes, bias); activation two }
+          node {
+            x = image | conv(1, 4, stride = 4)
+            y = sum by g(x) { a: x | conv(1); b: x | conv(3); c: x | conv(5) }
+          }
+          output o = y
+        }""")
+    )
+    stem, gate, each = 3 * 4 * 256, 4 * 3, 4 * 4 * 256
+    found = bounds(graph, (64, 64))
+    assert (found.least, found.most) == (stem + gate + 10 * each, stem + gate + 34 * each)

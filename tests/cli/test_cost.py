@@ -89,14 +89,9 @@ def test_an_op_without_a_rule_is_named() -> None:
     def has_no_rule(inputs: tuple[int, ...]) -> object:
         raise NotImplementedError
 
-    try:
-        graph = rs.build(rs.loads("space s {\n  input image: 3\n  output y = image | has_no_rule | conv(1, 2)\n}"))
-        found = price_space(graph, 3, (64, 64), "macs")
-        assert found.parameters.uncounted == ("has_no_rule",) and found.parameters.total == 6
-    finally:
-        from routespace.space.registry import OPS
-
-        OPS.remove("has_no_rule")
+    graph = rs.build(rs.loads("space s {\n  input image: 3\n  output y = image | has_no_rule | conv(1, 2)\n}"))
+    found = price_space(graph, 3, (64, 64), "macs")
+    assert found.parameters.uncounted == ("has_no_rule",) and found.parameters.total == 6
 
 
 def test_an_unknown_convention_gets_a_hint() -> None:

@@ -13,7 +13,6 @@ import doctest
 import json
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,23 +25,17 @@ from routespace.graph.nets import hold
 from routespace.language.load import Library, collect
 from routespace.language.parser import parse
 from routespace.questions.check import check_requirements
-from routespace.space.conventions import CONVENTIONS
 from routespace.space.expr import SpaceDecl
-from routespace.space.registry import ACTIVATIONS, BUDGETS, MERGES, OPS
 from tests.docs.pages import PAGES, ROOT, Block, all_blocks, blocks_of
 
 LANGUAGES = {"route", "python", "console", "sh", "text", "json"}
 
 
 @pytest.fixture(autouse=True)
-def at_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run in the root of the repository; what a page registers is taken out again."""
+def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in the root of the repository."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("COLUMNS", "100")
-    known = [(registry, dict(registry._entries)) for registry in (OPS, ACTIVATIONS, MERGES, BUDGETS, CONVENTIONS)]
-    yield
-    for registry, entries in known:
-        registry._entries = entries
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

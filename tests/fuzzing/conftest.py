@@ -1,4 +1,4 @@
-"""Tiny tensors are fastest on one thread; what a test registers is taken out again."""
+"""Tiny tensors are fastest on one thread."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from routespace.space.registry import ACTIVATIONS, OPS
-
 
 @pytest.fixture(autouse=True, scope="package")
 def one_thread() -> Iterator[None]:
@@ -16,11 +14,3 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def registered() -> Iterator[None]:
-    known = [(registry, dict(registry._entries)) for registry in (OPS, ACTIVATIONS)]
-    yield
-    for registry, entries in known:
-        registry._entries = entries

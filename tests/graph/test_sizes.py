@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 import routespace as rs
 from routespace.graph.infer import infer
 from routespace.graph.ir import Output, RouteGraph
 from routespace.graph.sizes import least_size, misfit, refusal
-from routespace.space.registry import OPS, BadArgument
+from routespace.space.registry import BadArgument
 from routespace.space.shape import Shape
 
 Size = tuple[int, int]
@@ -182,7 +180,7 @@ def test_exits_of_maps_that_shrink_are_of_one_shape() -> None:
 
 
 @pytest.fixture
-def multiples() -> Iterator[str]:
+def multiples() -> str:
     """An op that cuts maps into tiles of 7, as attention in windows does."""
 
     def shape(args: object, inputs: tuple[Shape, ...]) -> Shape:
@@ -196,8 +194,7 @@ def multiples() -> Iterator[str]:
 
         return nn.Identity()
 
-    yield "tiles_demo"
-    OPS.remove("tiles_demo")
+    return "tiles_demo"
 
 
 def test_rules_of_registered_ops_decide_too(multiples: str) -> None:

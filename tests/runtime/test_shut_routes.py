@@ -9,7 +9,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import routespace as rs
 from routespace.compiler import Form
-from routespace.space.registry import ACTIVATIONS
 from routespace.testing.oracle import Oracle
 
 FORMS: tuple[Form, ...] = ("dense", "sparse")
@@ -138,15 +137,12 @@ class Step(nn.Module):
 @pytest.mark.parametrize("form", FORMS)
 def test_registered_activations_learn_as_they_declare(form: Form, straight_through: bool, taught: int) -> None:
     rs.activation("step", range=(0, 1), closes=True, straight_through=straight_through)(Step)
-    try:
-        text = decided("mean", "r = g(image)\n y = x + r * (x | conv(3, bias))", "step")
-        module = compiled(text.replace("x = image", "x = image | scale(0)"), form)
-        for one in module.parameters():
-            nn.init.ones_(one)
-        given = flat(LOGITS).requires_grad_()
-        module(given).output.sum().backward()
-    finally:
-        ACTIVATIONS.remove("step")
+    text = decided("mean", "r = g(image)\n y = x + r * (x | conv(3, bias))", "step")
+    module = compiled(text.replace("x = image", "x = image | scale(0)"), form)
+    for one in module.parameters():
+        nn.init.ones_(one)
+    given = flat(LOGITS).requires_grad_()
+    module(given).output.sum().backward()
     assert int((given.grad.abs().sum((1, 2, 3)) > 0).sum()) == taught
 
 

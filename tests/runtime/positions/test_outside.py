@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ import torch
 from torch import nn
 
 import routespace as rs
-from routespace.space.registry import OPS
 from routespace.space.shape import Cost, Shape
 from routespace.testing import Alone, Case
 from routespace.testing.laws.alone import ALONE_LAWS
@@ -48,7 +46,7 @@ def blur_cost(args: Any, inputs: tuple[Shape, ...], output: Shape) -> Cost:
 
 
 @pytest.fixture(autouse=True)
-def registered() -> Iterator[None]:
+def ops() -> None:
     def double(args: Any, inputs: tuple[Shape, ...]) -> Shape:
         (x,) = inputs
         return Shape(2 * x.channels, x.stride, x.height, x.width)
@@ -59,9 +57,6 @@ def registered() -> Iterator[None]:
     rs.op("untold")(lambda inputs: nn.LeakyReLU())
     rs.op("centred")(lambda inputs: Centred())
     rs.op("unknown", shape=double)(lambda inputs: Doubled())
-    yield
-    for name in ("leaky", "doubled", "blur", "untold", "centred", "unknown"):
-        OPS.remove(name)
 
 
 @pytest.mark.parametrize("op", ["leaky", "doubled", "blur", "untold", "centred", "unknown"])

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import routespace as rs
-from routespace.space import registry as rs_registry
 
 OPS = (
     "conv(3) | groupnorm(2, stats = active) | relu | conv(3) | groupnorm(2, stats = active)",
@@ -187,19 +186,16 @@ def test_a_net_of_open_positions_is_the_space_held_open() -> None:
 
 def test_an_op_registered_from_outside_runs_behind_a_gate_per_position() -> None:
     rs.op("flipped")(lambda inputs: Flipped())
-    try:
-        text = TEXT.format(
-            activation="geretanh", inner="conv(3) | flipped", other="flipped", arriving=ARRIVING[2], live="by_node"
-        )
-        modules = forms(text, 3, -0.5)
-        images = torch.randn(2, 3, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
-        with torch.no_grad():
-            wanted, found = modules["dense"](images), modules["sparse"](images)
-        assert all(error(found.output[key], output) < 1e-9 for key, output in wanted.output.items())
-        cost = found.routing.cost.under("macs")
-        assert bool((cost.executed >= cost.hard - 1e-6).all())
-    finally:
-        rs_registry.OPS.remove("flipped")
+    text = TEXT.format(
+        activation="geretanh", inner="conv(3) | flipped", other="flipped", arriving=ARRIVING[2], live="by_node"
+    )
+    modules = forms(text, 3, -0.5)
+    images = torch.randn(2, 3, 64, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        wanted, found = modules["dense"](images), modules["sparse"](images)
+    assert all(error(found.output[key], output) < 1e-9 for key, output in wanted.output.items())
+    cost = found.routing.cost.under("macs")
+    assert bool((cost.executed >= cost.hard - 1e-6).all())
 
 
 class Flipped(nn.Module):
