@@ -14,6 +14,7 @@ MOST_KNOWN = 2000
 MOST_COMPARED = 200
 MOST_LISTED = 12
 MOST_PLACED = 200
+MOST_KEPT = 2_000
 _WORD = re.compile(r"\w*")
 
 
@@ -72,11 +73,16 @@ class Diagnostic:
 
 @dataclass
 class Findings:
-    """Collects diagnostics; the same code at the same places is kept once and counted."""
+    """Collects diagnostics; the same code at the same places is kept once and counted.
+
+    Of a text in which nearly everything is wrong, what follows `MOST_KEPT` findings is only counted.
+    """
 
     sources: dict[str, Source] = field(default_factory=dict)
     limit: int = 50
+    has_errors: bool = False
     _found: dict[object, list[object]] = field(default_factory=dict)
+    _left_out: int = 0
 
     def add(
         self,
@@ -98,6 +104,10 @@ class Findings:
         if entry is not None:
             entry[1] += 1  # type: ignore[operator]
             return
+        if self.has_errors and len(self._found) >= MOST_KEPT:
+            self._left_out += 1
+            return
+        self.has_errors = self.has_errors or severity == "error"
         fix = self._placed(Fix.of(help), span)
         self._found[key] = [
             Diagnostic(code, message, labels, tuple(notes), fix.text or None, severity, fix.edits),
@@ -131,11 +141,14 @@ class Findings:
     def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
         for one in diagnostics:
             self._found.setdefault((one, None), [one, 1])
+            self.has_errors = self.has_errors or one.severity == "error"
 
     def absorb(self, other: Findings) -> None:
         """Add all that `other` has found, counted as it was there."""
         for key, entry in other._found.items():
             self._found.setdefault(key, entry)
+        self.has_errors = self.has_errors or other.has_errors
+        self._left_out += other._left_out
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -143,17 +156,13 @@ class Findings:
         found = sorted((_counted(one, times) for one, times in self._found.values()), key=_place)  # type: ignore[arg-type]
         if len(found) > self.limit:
             del found[self.limit :]
-            found[-1] = _with_note(found[-1], f"and {len(self._found) - self.limit} more findings, which are not shown")
+            found[-1] = _with_note(found[-1], f"and {self.count - self.limit} more findings, which are not shown")
         return tuple(found)
 
     @property
     def count(self) -> int:
         """How many findings there are, those beyond `limit` too."""
-        return len(self._found)
-
-    @property
-    def has_errors(self) -> bool:
-        return any(entry[0].severity == "error" for entry in self._found.values())  # type: ignore[attr-defined]
+        return len(self._found) + self._left_out
 
     def raise_errors(self) -> None:
         """Raise `RouteError` with everything found, if any of it is an error."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from routespace.graph.infer import Sizes
 from routespace.graph.ir import Gate, Input, Output, Route, RouteGraph, Zero
+from routespace.graph.kept import kept
 from routespace.graph.ledger import Row, ledger, price
 from routespace.graph.passes.guard import guard
 from routespace.graph.simulate import simulate
@@ -24,7 +24,7 @@ class Bounds:
     most_expected: float
 
 
-@lru_cache(maxsize=64)
+@kept
 def bounds(graph: RouteGraph, size: Sizes, convention: str | None = None) -> Bounds:
     """Least and most hard cost, and the most expected cost (the reference of budgets), without weights.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from routespace.diagnostics import Findings, Span, listed, rename
 from routespace.graph.ir import RouteGraph
+from routespace.graph.kept import kept
 from routespace.graph.places import Place, places_of, resolve_axes
 from routespace.space.expr import Branch, Choice
 from routespace.space.fault import Fault
@@ -75,19 +76,16 @@ class _Declared:
     at: dict[tuple[str, tuple[int, ...]], Place]
 
 
+@kept
 def _declared(graph: RouteGraph) -> _Declared:
-    """What the text of `graph` declares, found once and kept with it."""
-    known = graph.__dict__.get("_declared")
-    if isinstance(known, _Declared):
-        return known
+    """What the text of `graph` declares."""
     places = []
     if graph.space is not None:
         numbers = _numbers(graph)
         places = places_of(numbers.scope, numbers, Findings())
     streams = {id(one.declaration): streams_of(one.declaration) for one in places}
     at = {(stream, one.index): one for one in reversed(places) for stream in streams[id(one.declaration)]}
-    found = graph.__dict__["_declared"] = _Declared({one.name: one for one in reversed(places)}, at)
-    return found
+    return _Declared({one.name: one for one in reversed(places)}, at)
 
 
 def _numbers(graph: RouteGraph) -> Numbers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import NamedTuple, TypeAlias, TypeGuard, cast
 
 from routespace.diagnostics import Span
@@ -22,6 +21,7 @@ from routespace.graph.ir import (
     Zero,
     is_per_position,
 )
+from routespace.graph.kept import kept
 from routespace.graph.ops import leaf_cost, leaf_shape
 from routespace.graph.shapes import (
     IMAGE_STRIDE,
@@ -63,7 +63,7 @@ class Inferred:
     sizes: dict[Stride, Size]
 
 
-@lru_cache(maxsize=64)
+@kept
 def infer(graph: RouteGraph, size: Sizes, padded: bool = False) -> Inferred:
     """Shapes and costs of `graph` for images of `size`; inputs at a stride have its share of it, rounded up.
 

@@ -6,6 +6,7 @@ forms run it: no torch, no spans to parse, numbers only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -233,6 +234,11 @@ class RouteGraph:
     probe: tuple[int, int] = (192, 256)
     sizing: RouteGraph | None = field(default=None, repr=False)
     space: Space | None = field(default=None, compare=False, repr=False)
+
+    @cached_property
+    def results(self) -> dict[Callable[..., Any], dict[Any, Any]]:
+        """What was computed of the graph and is `kept` with it, by rule and arguments."""
+        return {}
 
     @cached_property
     def by_name(self) -> dict[str, Value]:

@@ -23,15 +23,14 @@ def resolve_policies(
     found: dict[str, Any] = {}
     given: dict[tuple[str, str | None], Clause] = {}
     for clause in clauses:
-        key = (clause.name, clause.mode)
-        if key in given and clause.name != "require":
+        first = given.setdefault((clause.name, clause.mode), clause)
+        if first is not clause and clause.name != "require":
             findings.add(
-                "RS204", f"`{clause.name}` is declared twice", clause.span, others=[(given[key].span, "first here")]
+                "RS204", f"`{clause.name}` is declared twice", clause.span, others=[(first.span, "first here")]
             )
-        given[key] = clause
     replaced = {clause.name for clause in overrides}
-    written = {clause.name: clause.span for clause in clauses}
-    in_force = [*(one for one in clauses if one.name not in replaced), *overrides]
+    written = {clause.name: clause.span for clause in given.values()}
+    in_force = [*(one for one in given.values() if one.name not in replaced), *overrides]
     for clause in sorted(in_force, key=lambda one: one.mode is not None):
         try:
             _one(clause, found, numbers)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from routespace.graph.infer import Size, Sizes, image_size, infer
 from routespace.graph.ir import RouteGraph
+from routespace.graph.kept import kept
 from routespace.space.fault import Fault
 
 
@@ -18,7 +17,7 @@ def misfit(graph: RouteGraph, size: Sizes) -> Fault | None:
     return None
 
 
-@lru_cache(maxsize=64)
+@kept
 def least_size(graph: RouteGraph) -> Size:
     """The smallest height, and the smallest width beside it, of images that fit.
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from routespace.diagnostics import Diagnostic, Findings, Label, RouteError, Source, Span, rename
 from routespace.diagnostics.catalogue import CATALOGUE, explain
+from routespace.diagnostics.diagnostic import MOST_KEPT
 from routespace.diagnostics.render import render, to_json
 from routespace.language import table
 from routespace.language.load import loads
@@ -218,3 +219,15 @@ def test_a_line_of_a_report_is_a_line_of_the_text(text: str) -> None:
             ends.append(at)
     assert source.line_starts == [0, *ends]
     assert [source.line(number + 1) for number in range(len(ends) + 1)] == re.split("\r\n|\r|\n", text)
+
+
+def test_what_follows_very_many_findings_is_only_counted() -> None:
+    findings = Findings()
+    for number in range(MOST_KEPT + 10):
+        findings.add("RS901", f"warning {number}", Span("a.route", number, number + 1), severity="warning")
+    assert not findings.has_errors and findings.count == MOST_KEPT + 10
+    findings.add("RS101", "an error behind them", Span("a.route", 0, 1))
+    assert findings.has_errors and findings.diagnostics[0].code == "RS101"
+    findings.add("RS101", "one more", Span("a.route", 1, 2))
+    assert findings.count == MOST_KEPT + 12
+    assert findings.diagnostics[-1].notes == (f"and {MOST_KEPT - 38} more findings, which are not shown",)

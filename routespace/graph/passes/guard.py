@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 from routespace.graph.ir import Atom, Guard, Input, Output, Route, RouteGraph, Value, Zero
+from routespace.graph.kept import kept
 from routespace.graph.order import ordered
 
 
-@lru_cache(maxsize=32)
+@kept
 def guard(graph: RouteGraph) -> RouteGraph:
     """Attach to every value the atoms under which it is needed, and put gates before what they guard.
 
