@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 import routespace as rs
 
@@ -167,6 +169,52 @@ def test_weights_are_one_set() -> None:
     with torch.inference_mode():
         single = copy.deepcopy(detector).float()(images(SIZES))
     torch.testing.assert_close(single[0]["scores"].double(), wanted[0]["scores"], rtol=0, atol=1e-5)
+
+
+def test_what_is_put_on_the_dense_form_holds_for_the_sparse_one() -> None:
+    """Hooks, pruned weights, parts of one's own, and what blocks say of gates."""
+    detector = routed("fcos").double().eval()
+    levels = list(detector.backbone(images(SIZES, torch.float64)[0][None]).values())
+    space = detector.head.spaces["boxes"]
+    graph = rs.graph_of(space.dense)
+
+    def both() -> tuple[Any, Any]:
+        with torch.inference_mode():
+            sparse = space(levels)
+            with evaluating_in(space, "dense"):
+                return sparse, space(levels)
+
+    def agree() -> Any:
+        sparse, dense = both()
+        for key, wanted in dense.output.items():
+            torch.testing.assert_close(sparse.output[key], wanted)
+        torch.testing.assert_close(sparse.routing.cost.hard, dense.routing.cost.hard)
+        return torch.cat([output.flatten() for output in sparse.output.values()])
+
+    before = agree()
+    with rs.forcing(space.dense, {gate.node: "closed" for gate in graph.gates}):
+        assert not torch.equal(agree(), before)
+    half = [level / 2 for level in levels]
+    with torch.inference_mode():
+        routing = space.dense(half).routing
+    with rs.replaying(space.dense, routing):
+        assert not torch.equal(agree(), before)
+    named = space.dense.named_modules()
+    convs = [part for name, part in named if isinstance(part, nn.Conv2d) and ".x.spatial.op." in name]
+    seen: list[object] = []
+    handles = [part.register_forward_hook(lambda part, given, made: seen.append(part)) for part in convs]
+    agree()
+    assert len(seen) > 2
+    for handle in handles:
+        handle.remove()
+    for conv in convs:
+        prune.l1_unstructured(conv, "weight", 0.5)
+    pruned = agree()
+    assert not torch.equal(pruned, before)
+    parent = next(part for part in space.dense.modules() if convs[1] in part.children())
+    (name,) = (name for name, part in parent.named_children() if part is convs[1])
+    setattr(parent, name, nn.Sequential(convs[1], nn.Tanh()))
+    assert not torch.equal(agree(), pruned)
 
 
 def test_an_official_tower_can_be_loaded() -> None:

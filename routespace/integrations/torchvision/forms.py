@@ -9,15 +9,19 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 import routespace as rs
+from routespace.runtime.leaves import GateLeaf
 from routespace.runtime.result import Outcome
 from routespace.space.model import Space
+
+OPS = {"op", "body", "activation"}
+"""What values hold that is the same in every form."""
 
 
 class TwoForms(nn.Module):
     """A compiled space that runs its `dense` form in training mode and its `sparse` form in evaluation mode.
 
-    Both have the tensors of `dense`, which alone is a child: the state_dict, the optimizer and the device see one
-    module. Takes the levels of a pyramid, finest first, and returns an `Outcome`.
+    Both have the ops and gates of `dense`, which alone is a child: the state_dict, the optimizer, the device, hooks and
+    blocks such as `rs.forcing` see one module. Takes the levels of a pyramid, finest first, and returns an `Outcome`.
     """
 
     def __init__(self, space: Space, seed: int = 0) -> None:
@@ -29,7 +33,7 @@ class TwoForms(nn.Module):
 
     @property
     def sparse(self) -> nn.Module:
-        """The sparse form, on the tensors that the dense form has now."""
+        """The sparse form, on the ops that the dense form has now."""
         self._share()
         return self._evaluating[0]
 
@@ -39,29 +43,26 @@ class TwoForms(nn.Module):
         return outcome
 
     def _share(self) -> None:
-        """Parameters and saved buffers of `dense` become those of the sparse form."""
+        """Ops and gates of `dense`, as they are now, become those of the sparse form: weights, hooks, parts that were
+        put in others' place, and whatever blocks say of a gate."""
         (sparse,) = self._evaluating
+        others = dict(sparse.named_modules())
         for name, own in self.dense.named_modules():
-            if own._parameters or own._buffers:
-                other = sparse.get_submodule(name) if _has(sparse, name) else None
-                if other is not None:
-                    other._parameters.update(own._parameters)
-                    kept = {key: one for key, one in own._buffers.items() if key not in own._non_persistent_buffers_set}
-                    other._buffers.update(kept)
+            other = others.get(name)
+            if other is None:
+                continue
+            for part in OPS & own._modules.keys() & other._modules.keys():
+                other._modules[part] = own._modules[part]
+            if isinstance(own, GateLeaf) and isinstance(other, GateLeaf):
+                other.control = own.control
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self._evaluating[0]._apply(fn)  # type: ignore[no-untyped-call]
-        self._share()
+        shared = set(self.dense.modules())
+        for part in self.sparse.modules():
+            if part not in shared:
+                part._apply(fn, recurse=False)  # type: ignore[no-untyped-call]
         return self
-
-
-def _has(module: nn.Module, name: str) -> bool:
-    try:
-        module.get_submodule(name)
-    except AttributeError:
-        return False
-    return True
 
 
 @contextmanager
