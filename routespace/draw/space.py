@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from routespace.diagnostics import did_you_mean
 from routespace.draw.grid import Grid, GridEdge, GridNode, State
+from routespace.graph.dropped import no_gate, no_route
 from routespace.graph.ir import Gate, Input, Node, Output, Route, RouteGraph, Value
 from routespace.graph.nets import Held
 from routespace.graph.passes.guard import guard
 from routespace.graph.simulate import simulate
+from routespace.space.fault import Fault
 
 Weights: TypeAlias = Mapping[str, Mapping[str, float]]
 """By node and route, for one image; NaN where the gate was not asked for."""
@@ -91,11 +92,14 @@ def _check(graph: RouteGraph, weights: Weights) -> None:
     known = _routes_by_node(graph)
     for node, routes in weights.items():
         if node not in known:
-            hint = did_you_mean(node, known)
-            raise ValueError(f"there is no node `{node}` with a gate{f': {hint}' if hint else ''}")
+            raise _refused(no_gate(graph, node, known))
         for route in routes:
             if route not in known[node]:
-                raise ValueError(f"node `{node}` has no route `{route}`: it has {', '.join(known[node])}")
+                raise _refused(no_route(graph, node, route, known[node]))
+
+
+def _refused(fault: Fault) -> ValueError:
+    return ValueError(f"{fault.message}; {fault.fix.text}" if fault.fix.text else fault.message)
 
 
 def _routes_by_node(graph: RouteGraph) -> dict[str, list[str]]:

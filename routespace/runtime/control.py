@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from numbers import Real
@@ -47,8 +47,7 @@ def forcing(module: nn.Module, gates: Mapping[str, Mapping[str, Weight] | str | 
     overrides: dict[Handle, Override] = {}
     for node, wanted in gates.items():
         if node not in known:
-            hint = did_you_mean(node, known)
-            raise GateError(f"no node `{node}` with a gate{f'; {hint}' if hint else ''}")
+            raise _no_gate(node, known)
         overrides.update(_forced(node, known[node], wanted))
     with entering(overrides):
         yield module
@@ -82,6 +81,12 @@ def _forced(
         control: Override(control.routes, tuple(weights.get(route, 0.0) for route in control.routes))
         for control, _ in routes.values()
     }
+
+
+def _no_gate(node: object, known: Iterable[str]) -> GateError:
+    """What to say of a node that this module has no gate of: it may stand in the text, where nothing reads it."""
+    hint = did_you_mean(node, known)
+    return GateError(f"this module has no gate at a node `{node}`{f'; {hint}' if hint else ''}")
 
 
 def _plain(weight: Weight) -> Weight:
@@ -160,8 +165,7 @@ def freeze(module: nn.Module, *nodes: str) -> None:
     known = controls(module)
     for node in nodes or tuple(known):
         if node not in known:
-            hint = did_you_mean(node, known)
-            raise GateError(f"no node `{node}` with a gate{f'; {hint}' if hint else ''}")
+            raise _no_gate(node, known)
     for part in inside(module).modules():
         if isinstance(getattr(part, "control", None), Control) and (not nodes or getattr(part, "node", "") in nodes):
             body = part.body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -66,10 +67,14 @@ def test_weights_are_thickness_and_states(graph: RouteGraph) -> None:
 
 
 def test_weights_of_what_is_not_there_are_refused(graph: RouteGraph) -> None:
-    with pytest.raises(ValueError, match=r"no node `layer9.s4`.*: did you mean"):
+    with pytest.raises(ValueError, match=r"no node `layer9.s4`.*; did you mean"):
         grid_of(graph, {"layer9.s4": {}})
-    with pytest.raises(ValueError, match="has no route `kept`: it has keep, down"):
+    with pytest.raises(ValueError, match="has no route `kept`; did you mean `keep`"):
         grid_of(graph, {"layer0.s4": {"kept": 1.0}})
+    text = rs.example("small").read_text().replace("output", "output early = keep[2, s4] | conv(1, 1)\n  output", 1)
+    shorter = rs.build(rs.loads(re.sub(r"  output (?!early).*", "", text)))
+    with pytest.raises(ValueError, match=r"node `layer4.s4` is dropped: no output reads"):
+        grid_of(shorter, {"layer4.s4": {"keep": 1.0}})
 
 
 def test_a_net_is_its_own_path() -> None:

@@ -41,7 +41,7 @@ def budget(progress: float) -> Any:
         (lambda: force({"layer0.s4": {"keep": torch.ones(4)}}), rs.GateError, "are for 4 images, the batch has 2"),
         (lambda: force({"layer0.s4": {"keep": torch.ones(2, 1)}}), rs.GateError, r"are \(2, 1\), one for each image"),
         (lambda: rs.freeze(MODULE, "layer1.s88"), rs.GateError, "did you mean `layer1.s8`"),
-        (lambda: rs.freeze(MODULE, 5), rs.GateError, "no node `5` with a gate"),
+        (lambda: rs.freeze(MODULE, 5), rs.GateError, "no gate at a node `5`"),
         (lambda: force({5: "closed"}), rs.GateError, "`5`"),
         (lambda: force({None: None}), rs.GateError, "`None`"),
         (lambda: force({"layer0.s4": {1: 1.0}}), rs.GateError, "`1`"),
