@@ -6,8 +6,9 @@ Run as `python -m tests.integrations.shared_batch RANK WORLD FOLDER`; what came 
 from __future__ import annotations
 
 import itertools
+import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ TEXT = """space shared(weight = 2.0) {
 }"""
 
 FORMS = ("dense", "sparse")
+WAYS: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "plain": DistributedDataParallel,
+    "compiled inside": lambda module: DistributedDataParallel(torch.compile(module, backend="aot_eager")),
+    "compiled around": lambda module: torch.compile(DistributedDataParallel(module), backend="aot_eager"),
+}
 STEPS, BATCH = 4, 4
 SHUT, OPEN, FIRST, SECOND = [0.0] * BATCH, [1.0] * BATCH, [1.0, 0.0] * (BATCH // 2), [0.0, 1.0] * (BATCH // 2)
 GATES: dict[str, dict[str, dict[str, list[float]]]] = {
@@ -75,21 +81,23 @@ def compiled(form: Any) -> nn.Module:
     return module
 
 
-def cases() -> Iterator[tuple[str, str]]:
-    return itertools.product(FORMS, GATES)
+def cases() -> Iterator[tuple[str, str, str]]:
+    yield from itertools.product(FORMS, GATES, ("plain",))
+    yield from itertools.product(FORMS, ("free", "not reached"), WAYS.keys() - {"plain"})
 
 
-def shared(rank: int, world: int, form: str, gates: str) -> dict[str, Tensor] | str:
+def shared(rank: int, world: int, form: str, gates: str, way: str) -> dict[str, Tensor] | str:
     """What `rank` has learnt, or what went wrong."""
     module = compiled(form)
     try:
-        return train(module, DistributedDataParallel(module), gates, rank, world)
+        return train(module, WAYS[way](module), gates, rank, world)
     except RuntimeError as error:
         return str(error)
 
 
 def main(rank: int, world: int, folder: Path) -> None:
     torch.set_num_threads(1)
+    logging.getLogger("torch").setLevel(logging.ERROR)  # that of Dynamo has remarks on what wraps a module
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world, timeout=timedelta(seconds=30)
     )

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.integrations.shared_batch import FORMS, GATES, compiled, train
+from tests.integrations.shared_batch import cases, compiled, train
 
 pytest.importorskip("lightning", reason="needs routespace[train]", exc_type=ModuleNotFoundError)
 
@@ -46,17 +46,16 @@ def assert_close(one: dict[str, Tensor], other: dict[str, Tensor], tolerance: fl
 
 
 @pytest.fixture(scope="module")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[tuple[str, str], Any]]:
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[tuple[str, str, str], Any]]:
     folder = tmp_path_factory.mktemp("ranks")
     finish(*(start("shared_batch", str(rank), "2", str(folder)) for rank in range(2)))
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
-@pytest.mark.parametrize("gates", GATES)
-@pytest.mark.parametrize("form", FORMS)
-def test_plain_data_parallelism(ranks: list[dict[tuple[str, str], Any]], form: str, gates: str) -> None:
+@pytest.mark.parametrize(("form", "gates", "way"), sorted(cases()))
+def test_plain_data_parallelism(ranks: list[dict[tuple[str, str, str], Any]], form: str, gates: str, way: str) -> None:
     """Whatever is forced, closed or not reached, on both ranks or one, every parameter has a gradient to share."""
-    one, other = (rank[form, gates] for rank in ranks)
+    one, other = (rank[form, gates, way] for rank in ranks)
     assert_close(one, other, 0.0)
     module = compiled(form)
     assert_close(one, train(module, module, gates), 1e-6)
