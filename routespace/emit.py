@@ -12,8 +12,6 @@ from routespace.graph.infer import Sizes, infer
 from routespace.graph.ir import (
     Apply,
     Atom,
-    Beside,
-    Chain,
     Gate,
     Guard,
     Input,
@@ -21,8 +19,10 @@ from routespace.graph.ir import (
     Merge,
     Op,
     Output,
+    Parallel,
     Route,
     RouteGraph,
+    Sequential,
     Zero,
     is_per_position,
 )
@@ -136,7 +136,7 @@ class _Emitter:
 
     def op(self, op: Op, weights: str, child: str) -> tuple[nn.Module, bool]:
         """The torch module of an op; where weights are shared, one that borrows them from their owner."""
-        whole = op if not weights or isinstance(op, (Chain, Beside)) else Chain((op,))
+        whole = op if not weights or isinstance(op, (Sequential, Parallel)) else Sequential((op,))
         module, targets = op_module(whole)
         if weights:
             target = f"{shared_target(weights)}.{child}"

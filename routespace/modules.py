@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from routespace.graph.ir import Chain, Leaf, Op
+from routespace.graph.ir import Leaf, Op, Sequential
 from routespace.runtime.outside import Outside, mark
 from routespace.runtime.tree import BesideOp, ChainOp
 from routespace.space.registry import MERGES, OPS
@@ -25,7 +25,7 @@ def op_module(op: Op) -> tuple[nn.Module, bool]:
         return module, entry.targets
     parts = [op_module(part) for part in op.parts]
     modules, targets = [module for module, _ in parts], [flag for _, flag in parts]
-    if isinstance(op, Chain):
+    if isinstance(op, Sequential):
         return ChainOp(modules, targets), True
     return BesideOp(modules, targets, factory(MERGES[op.merge].factory)()), True
 

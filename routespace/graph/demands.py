@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from routespace.graph.ir import Beside, Chain, Leaf, Op
+from routespace.graph.ir import Leaf, Op, Parallel, Sequential
 from routespace.graph.params import leaves
 from routespace.space.demand import Between, Branches, Demand, Everything, Size, Statistics, Window
 from routespace.space.registry import OPS, ByMode
@@ -21,7 +21,7 @@ def demands(op: Op, entering: Sequence[Size], after: Demands = ()) -> Iterator[t
     """
     if isinstance(op, Leaf):
         yield op, after
-    elif isinstance(op, Chain):
+    elif isinstance(op, Sequential):
         found: list[list[tuple[Leaf, Demands]]] = []
         for part, sizes in reversed(_split(op, entering)):
             found.append(list(demands(part, sizes, after)))
@@ -49,13 +49,13 @@ def through(op: Op, entering: Sequence[Size]) -> Demands:
     if isinstance(op, Leaf):
         return _own(op, entering[0])
     found = [through(part, sizes) for part, sizes in _split(op, entering)]
-    if isinstance(op, Chain):
+    if isinstance(op, Sequential):
         return tuple(demand for part in found for demand in part)
     different = tuple(dict.fromkeys(found))
     return different[0] if len(different) == 1 else (Branches(different),)
 
 
-def _split(op: Chain | Beside, entering: Sequence[Size]) -> list[tuple[Op, Sequence[Size]]]:
+def _split(op: Sequential | Parallel, entering: Sequence[Size]) -> list[tuple[Op, Sequence[Size]]]:
     """The parts of an op, each with the sizes of what its leaves read."""
     found: list[tuple[Op, Sequence[Size]]] = []
     first = 0

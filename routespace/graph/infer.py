@@ -8,7 +8,6 @@ from typing import NamedTuple, TypeAlias, TypeGuard, cast
 from routespace.diagnostics import Span
 from routespace.graph.ir import (
     Apply,
-    Chain,
     Gate,
     Input,
     Leaf,
@@ -17,6 +16,7 @@ from routespace.graph.ir import (
     Output,
     Route,
     RouteGraph,
+    Sequential,
     Value,
     Zero,
     is_per_position,
@@ -170,7 +170,7 @@ class _Inference:
             cost = leaf_cost(counted, inputs, shape)
             return shape, (LeafCost(cost, (inputs[0].height, inputs[0].width), (shape.height, shape.width)),)
         leaves: tuple[LeafCost, ...] = ()
-        if isinstance(op, Chain):
+        if isinstance(op, Sequential):
             (shape,) = inputs
             for part in op.parts:
                 shape, more = self.op(part, (shape,))

@@ -27,23 +27,23 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class Sequential:
     """`a | b | c`; empty is the identity."""
 
     parts: tuple[Op, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class Parallel:
     """`a + b`: every part reads the same input, the results are merged by `merge`."""
 
     parts: tuple[Op, ...]
     merge: str = "sum"
 
 
-Op: TypeAlias = Leaf | Chain | Beside
+Op: TypeAlias = Leaf | Sequential | Parallel
 
-IDENTITY = Chain(())
+IDENTITY = Sequential(())
 
 
 @dataclass(frozen=True, slots=True)

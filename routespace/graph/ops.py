@@ -9,7 +9,7 @@ from typing import Any
 from routespace.diagnostics import Span, rename
 from routespace.graph.arguments import fill, given_for
 from routespace.graph.binding import Binding, Term
-from routespace.graph.ir import Beside, Chain, Leaf, Op
+from routespace.graph.ir import Leaf, Op, Parallel, Sequential
 from routespace.graph.shapes import IMAGE_STRIDE, check_merge, check_size, merged, size_at
 from routespace.space.expr import (
     Arg,
@@ -149,9 +149,9 @@ class Resolver:
             except Fault as fault:
                 faults.add(fault)
                 continue
-            parts.extend(op.parts if isinstance(op, Chain) else (op,))
+            parts.extend(op.parts if isinstance(op, Sequential) else (op,))
         faults.settle()
-        return Chain(tuple(parts)), shape
+        return Sequential(tuple(parts)), shape
 
     def _look_over(self, stage: Expr, env: Env) -> None:
         """Check the arguments of a registered op whose input has no known shape."""
@@ -175,8 +175,8 @@ class Resolver:
         check_merge(merge, shapes, [term.span for term, _ in terms], span)
         parts: list[Op] = []
         for op, _ in resolved:
-            parts.extend(op.parts if isinstance(op, Beside) and op.merge == merge else (op,))
-        return Beside(tuple(parts), merge), merged(merge, shapes)
+            parts.extend(op.parts if isinstance(op, Parallel) and op.merge == merge else (op,))
+        return Parallel(tuple(parts), merge), merged(merge, shapes)
 
     def _named(self, name: str, args: tuple[Arg, ...], env: Env, shape: Shape, span: Span | None) -> tuple[Op, Shape]:
         target = self.binding.target(name, env, span)

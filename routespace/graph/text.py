@@ -10,8 +10,6 @@ from routespace.diagnostics import Findings
 from routespace.graph.infer import infer
 from routespace.graph.ir import (
     Apply,
-    Beside,
-    Chain,
     Gate,
     Guard,
     Input,
@@ -19,9 +17,11 @@ from routespace.graph.ir import (
     Merge,
     Op,
     Output,
+    Parallel,
     Policies,
     Route,
     RouteGraph,
+    Sequential,
     Value,
     Zero,
 )
@@ -164,7 +164,7 @@ class _Writer:
         return f" when {' or '.join(self.slot(atom.gate, atom.index) for atom in guard) or 'never'}"
 
     def piped(self, source: str, op: Op) -> str:
-        if isinstance(op, Chain) and not op.parts:
+        if isinstance(op, Sequential) and not op.parts:
             return source
         return f"{source} | {self.op(op)}"
 
@@ -172,17 +172,17 @@ class _Writer:
         match op:
             case Leaf():
                 return _called(op.entry, self.args(op))
-            case Chain():
+            case Sequential():
                 return " | ".join(self.op(part) for part in op.parts) or "identity"
-            case Beside(merge="sum"):
+            case Parallel(merge="sum"):
                 return " + ".join(self.term(part) for part in op.parts)
-            case Beside():
+            case Parallel():
                 return _called(op.merge, [self.op(part) for part in op.parts])
 
     def term(self, part: Op) -> str:
         """A part of a sum, in brackets where it holds together less tightly than `+`."""
-        is_loose = (isinstance(part, Chain) and len(part.parts) > 1) or (
-            isinstance(part, Beside) and part.merge == "sum"
+        is_loose = (isinstance(part, Sequential) and len(part.parts) > 1) or (
+            isinstance(part, Parallel) and part.merge == "sum"
         )
         return f"({self.op(part)})" if is_loose else self.op(part)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routespace.graph.ir import Apply, Chain, Gate, Input, Leaf, Merge, Op, Output, Route, RouteGraph, Value, Zero
+from routespace.graph.ir import Apply, Gate, Input, Leaf, Merge, Op, Output, Route, RouteGraph, Sequential, Value, Zero
 from routespace.graph.order import reads
 from routespace.space.registry import ACTIVATIONS, MERGES, OPS
 
@@ -69,6 +69,6 @@ def _op_problem(op: Op, known: set[int]) -> str:
     known.add(id(op))
     if isinstance(op, Leaf):
         return "" if op.entry in OPS else f"uses the op `{op.entry}`, which is not registered"
-    if not isinstance(op, Chain) and (op.merge not in MERGES or len(op.parts) < 2):
+    if not isinstance(op, Sequential) and (op.merge not in MERGES or len(op.parts) < 2):
         return f"puts ops side by side by `{op.merge}`"
     return next((problem for part in op.parts if (problem := _op_problem(part, known))), "")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from routespace.compiler import graph_of
 from routespace.graph.build import build
-from routespace.graph.ir import Apply, Beside, Chain, Gate, Input, Leaf, Op, Route, RouteGraph
+from routespace.graph.ir import Apply, Gate, Input, Leaf, Op, Parallel, Route, RouteGraph, Sequential
 from routespace.integrations.official_head import dynamic_head_names, load_dynamic_head
 from routespace.runtime.weights import check_mapping, load_strictly, unfit
 from routespace.runtime.wrapped import inside
@@ -108,7 +108,7 @@ def _cell(index: tuple[tuple[str, int], ...]) -> str:
 def _candidates(op: Op, path: str, prefix: str, state_dict: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
     """A cell: its candidate ops side by side, each one convolution or a sequence of them."""
     parts = (
-        [(part, f"{path}.{place}") for place, part in enumerate(op.parts)] if isinstance(op, Beside) else [(op, path)]
+        [(part, f"{path}.{place}") for place, part in enumerate(op.parts)] if isinstance(op, Parallel) else [(op, path)]
     )
     learned = [(place, part, at) for place, (part, at) in enumerate(parts) if _units(part, at)]
     there = sorted({int(name[len(prefix) + 1 :].split(".")[0]) for name in state_dict if name.startswith(f"{prefix}.")})
@@ -122,7 +122,9 @@ def _candidates(op: Op, path: str, prefix: str, state_dict: Mapping[str, Tensor]
 def _units(op: Op, path: str) -> list[tuple[str, bool, str | None]]:
     """Convolutions of a sequence in order: path, whether it has a bias, path of the norm behind it."""
     leaves = (
-        [(part, f"{path}.{place}") for place, part in enumerate(op.parts)] if isinstance(op, Chain) else [(op, path)]
+        [(part, f"{path}.{place}") for place, part in enumerate(op.parts)]
+        if isinstance(op, Sequential)
+        else [(op, path)]
     )
     units: list[tuple[str, bool, str | None]] = []
     for leaf, at in leaves:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import routespace as rs
-from routespace.graph.ir import Apply, Chain, Leaf, RouteGraph
+from routespace.graph.ir import Apply, Leaf, RouteGraph, Sequential
 from routespace.graph.nets import hold
 from routespace.graph.text import dump
 from tests.language.found import codes_of
@@ -19,7 +19,7 @@ def leaves(text: str, **given: object) -> list[tuple[str, int]]:
     """Names and output channels of the ops that the output is made by."""
     graph: RouteGraph = rs.build(rs.loads(text, **given))  # type: ignore[arg-type]
     (value,) = [one for one in graph.values if isinstance(one, Apply)]
-    parts = value.op.parts if isinstance(value.op, Chain) else (value.op,)
+    parts = value.op.parts if isinstance(value.op, Sequential) else (value.op,)
     return [(one.entry, dict(one.args).get("channels") or 0) for one in parts if isinstance(one, Leaf)]
 
 
@@ -58,7 +58,7 @@ def test_gates_take_arguments_by_name() -> None:
     )
     text = space(f"{body}\noutput z = g(image, m = 5) * image", "relu")
     (gate,) = rs.build(rs.loads(text)).gates
-    assert isinstance(gate.body, Chain)
+    assert isinstance(gate.body, Sequential)
     assert [dict(one.args).get("channels") for one in gate.body.parts if isinstance(one, Leaf)] == [None, 4, 5, 1]
 
 

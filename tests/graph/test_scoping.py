@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import routespace as rs
-from routespace.graph.ir import Apply, Chain, Gate, Leaf, Op
+from routespace.graph.ir import Apply, Gate, Leaf, Op, Sequential
 
 
 def leaves(op: Op) -> list[Leaf]:
@@ -17,7 +17,7 @@ def values(text: str, entry: str, argument: str) -> list[list[object]]:
     graph = rs.build(rs.loads(f"space s {{\n  input image: 3\n{text}\n}}"))
     found: list[list[object]] = []
     for value in graph.values:
-        op = value.op if isinstance(value, Apply) else value.body if isinstance(value, Gate) else Chain(())
+        op = value.op if isinstance(value, Apply) else value.body if isinstance(value, Gate) else Sequential(())
         here = [dict(leaf.args)[argument] for leaf in leaves(op) if leaf.entry == entry]
         found += [here] if here else []
     return found

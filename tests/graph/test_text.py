@@ -10,7 +10,7 @@ import pytest
 import routespace as rs
 from routespace.diagnostics import Findings
 from routespace.graph.infer import infer
-from routespace.graph.ir import Apply, Beside, Chain, Gate, Leaf, Merge, Op, Route, RouteGraph, Value
+from routespace.graph.ir import Apply, Gate, Leaf, Merge, Op, Parallel, Route, RouteGraph, Sequential, Value
 from routespace.graph.nets import all_open
 from routespace.graph.ops import Resolver
 from routespace.graph.passes.fix import fix
@@ -34,10 +34,10 @@ def settled(op: Op) -> Op:
     if isinstance(op, Leaf):
         return replace(op, args=tuple(leaf_args(op).items()), span=None)
     parts = tuple(settled(part) for part in op.parts)
-    if isinstance(op, Beside):
+    if isinstance(op, Parallel):
         return replace(op, parts=parts)
-    flat = tuple(one for part in parts for one in (part.parts if isinstance(part, Chain) else (part,)))
-    return flat[0] if len(flat) == 1 else Chain(flat)
+    flat = tuple(one for part in parts for one in (part.parts if isinstance(part, Sequential) else (part,)))
+    return flat[0] if len(flat) == 1 else Sequential(flat)
 
 
 def read_back(graph: RouteGraph, text: str, shape: Shape) -> Op:
@@ -56,8 +56,10 @@ def assert_ops_read_back(graph: RouteGraph) -> int:
     shapes = infer(graph, (192, 256)).shapes
     count = 0
     for value in graph.values:
-        op = value.body if isinstance(value, Gate) else value.op if isinstance(value, (Apply, Route)) else Chain(())
-        if op == Chain(()) or (isinstance(op, Leaf) and OPS[op.entry].variadic):
+        op = (
+            value.body if isinstance(value, Gate) else value.op if isinstance(value, (Apply, Route)) else Sequential(())
+        )
+        if op == Sequential(()) or (isinstance(op, Leaf) and OPS[op.entry].variadic):
             continue
         assert settled(read_back(graph, op_text(graph, op), shapes[value.args[0]])) == settled(op)
         count += 1
@@ -119,7 +121,7 @@ def test_everything_that_makes_a_difference_is_said() -> None:
         changed(graph, gate, activation="sigmoid", activation_args=()),
         changed(graph, merge, arrives=False),
         changed(graph, merge, kind="max"),
-        changed(graph, apply, op=Chain(())),
+        changed(graph, apply, op=Sequential(())),
         changed(graph, apply, weights="shared.x"),
         changed(graph, gate, granularity="position"),
         dump(replace(graph, policies=replace(graph.policies, live_training="always"))),

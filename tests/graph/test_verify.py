@@ -11,7 +11,7 @@ import pytest
 
 import routespace as rs
 from routespace.graph.build import build
-from routespace.graph.ir import IDENTITY, Beside, Chain, Gate, Leaf, Output, Route, RouteGraph, Value
+from routespace.graph.ir import IDENTITY, Gate, Leaf, Output, Parallel, Route, RouteGraph, Sequential, Value
 from routespace.graph.verify import BrokenGraph, verify
 
 GRAPH = build(rs.load(rs.example("small")))
@@ -41,8 +41,8 @@ BROKEN: dict[str, Callable[[], RouteGraph]] = {
     "has no logit": partial(changed, Route, index=9),
     "has no activation": partial(changed, Gate, activation="tangent"),
     "names its routes twice": partial(changed, Gate, routes=("keep", "keep")),
-    "which is not registered": partial(changed, Route, op=Chain((IDENTITY, UNKNOWN))),
-    "puts ops side by side": partial(changed, Route, op=Beside((IDENTITY,))),
+    "which is not registered": partial(changed, Route, op=Sequential((IDENTITY, UNKNOWN))),
+    "puts ops side by side": partial(changed, Route, op=Parallel((IDENTITY,))),
     "reads more or less than one stream": partial(changed, Output, args=()),
 }
 

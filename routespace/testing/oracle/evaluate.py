@@ -10,16 +10,16 @@ from torch import Tensor, nn
 
 from routespace.graph.ir import (
     Apply,
-    Beside,
-    Chain,
     Gate,
     Input,
     Leaf,
     Merge,
     Op,
     Output,
+    Parallel,
     Route,
     RouteGraph,
+    Sequential,
     Value,
     Zero,
 )
@@ -280,11 +280,11 @@ class Evaluation:
             result[image] = delivered + slope
 
     def _op(self, op: Op, path: str, entering: Stream, within: Inside | None = None) -> Stream:
-        if isinstance(op, Chain):
+        if isinstance(op, Sequential):
             for place, part in enumerate(op.parts):
                 entering = self._op(part, f"{path}.{place}", entering, within)
             return entering
-        if isinstance(op, Beside):
+        if isinstance(op, Parallel):
             parts = [self._op(part, f"{path}.{place}", entering, within) for place, part in enumerate(op.parts)]
             result: Stream = []
             for row in zip(*parts, strict=True):

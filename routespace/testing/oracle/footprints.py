@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import TypeAlias
 
-from routespace.graph.ir import Beside, Chain, Leaf, Op
+from routespace.graph.ir import Leaf, Op, Parallel, Sequential
 from routespace.space.registry import OPS, ByMode
 from routespace.testing.oracle.sizes import Extent, Step
 
@@ -41,11 +41,11 @@ class Footprints:
 
     def back(self, op: Op, path: str, wants: Wants) -> Wants:
         """What is needed of the input of `op`, called `path`, for `wants` of its output; leaves are noted."""
-        if isinstance(op, Chain):
+        if isinstance(op, Sequential):
             for place in reversed(range(len(op.parts))):
                 wants = self.back(op.parts[place], f"{path}.{place}", wants)
             return wants
-        if isinstance(op, Beside):
+        if isinstance(op, Parallel):
             found: Wants = {}
             for place, part in enumerate(op.parts):
                 for spot, output in self.back(part, f"{path}.{place}", wants).items():

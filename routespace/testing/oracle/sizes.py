@@ -9,16 +9,16 @@ from typing import cast
 
 from routespace.graph.ir import (
     Apply,
-    Beside,
-    Chain,
     Gate,
     Input,
     Leaf,
     Merge,
     Op,
     Output,
+    Parallel,
     Route,
     RouteGraph,
+    Sequential,
     Value,
     Zero,
 )
@@ -199,12 +199,12 @@ def _merged(kind: str, inputs: Sequence[Extent]) -> Extent:
 def _op(
     op: Op, path: str, inputs: Sequence[Extent], sizes: dict[Stride, Size], padded: bool, found: list[Step]
 ) -> Extent:
-    if isinstance(op, Chain):
+    if isinstance(op, Sequential):
         (current,) = inputs
         for place, part in enumerate(op.parts):
             current = _op(part, f"{path}.{place}", [current], sizes, padded, found)
         return current
-    if isinstance(op, Beside):
+    if isinstance(op, Parallel):
         parts = [_op(part, f"{path}.{place}", inputs, sizes, padded, found) for place, part in enumerate(op.parts)]
         return _merged(op.merge, parts)
     output = _leaf(op, inputs, sizes, padded)
