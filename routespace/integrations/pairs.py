@@ -139,10 +139,10 @@ def as_labels(labels: Tensor, classes: int | None = None, ignore: int = IGNORED)
     return labels
 
 
-def unscored(name: str, counts: Sequence[int], ignored: int, ignore: int) -> str | None:
+def unscored(name: str, counts: Sequence[int], ignored: int, ignore: int, use: str = "scored") -> str | None:
     """What to warn of where labels say next to nothing: one class, or none, beside pixels that are ignored.
 
-    `counts` are pixels by class.
+    `counts` are pixels by class; `use` is what labels of the set are for.
 
     >>> print(unscored("masks", [96, 0], 32, 255))
     labels of `masks` hold class 0 and 255 only, and 255 is no class: all that is scored is class 0. A mask of two \
@@ -153,9 +153,9 @@ classes is 0 and 1
     if not ignored or len(there) > 1:
         return None
     if not there:
-        return f"labels of `{name}` hold {ignore} only, and {ignore} is no class: nothing is scored"
+        return f"labels of `{name}` hold {ignore} only, and {ignore} is no class: nothing is {use}"
     return (
-        f"labels of `{name}` hold class {there[0]} and {ignore} only, and {ignore} is no class: all that is scored is "
+        f"labels of `{name}` hold class {there[0]} and {ignore} only, and {ignore} is no class: all that is {use} is "
         f"class {there[0]}. A mask of two classes is 0 and 1"
     )
 

@@ -235,13 +235,14 @@ class TestTraining:
         ]
         assert found[0] == found[1] == found[2]
 
-    def test_masks_of_0_and_255_are_warned_of_once(self, space: Space, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", ["train_set", "val_set"])
+    def test_masks_of_0_and_255_are_warned_of_once(self, space: Space, tmp_path: Path, name: str) -> None:
         masks = Items(lambda index: (image(), label(255 * (index % 2))))
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            self.run(space, tmp_path / "out", val_set=masks, validations=2)
+            self.run(space, tmp_path / "out", **{name: masks}, validations=2)
         said = [str(one.message) for one in told if "255" in str(one.message)]
-        assert len(said) == 1 and "labels of `val_set` hold class 0 and 255 only" in said[0]
+        assert len(said) == 1 and f"labels of `{name}` hold class 0 and 255 only" in said[0]
 
     def test_batches_of_other_loaders_are_checked(self, space: Space) -> None:
         from routespace.integrations.train import Recipe, Segmentation
@@ -256,4 +257,4 @@ class TestTraining:
                 with pytest.raises(ValueError, match=f"the batch: .*{says}"):
                     step(batch, 0)  # type: ignore[arg-type]
         task.validation_step((image()[None], label()[None].byte()), 0)
-        assert task.labels.counts.tolist() == [0, 64 * 64, 0, 0, 0, 0]
+        assert task.labels["val_set"].counts.tolist() == [0, 64 * 64, 0, 0, 0, 0]

@@ -105,7 +105,8 @@ def train(
 
     Items are pairs of a float32 image (C, H, W) and a label (H, W) of whole numbers, of any dtype, below `classes` or
     255 for no class (-1 where 255 is one); the images of a batch have one size. A `ValueError` names the set and the
-    item that is anything else. Warns where the labels of `val_set` hold one class and 255 only.
+    item that is anything else. Warns where the labels of a set, those of
+    the first 100 images of `train_set`, hold one class and 255 only.
 
     Raises, before anything is written, `ValueError` for numbers and sets that no run can have, first items included,
     `RunError` where `out_dir` holds another run or one is at work in it, and `RouteError`: RS954 where the resumed run

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
 
+USES = {"train_set": "learned", "val_set": "scored"}
+"""What is done with the labels of each set."""
+ENOUGH = 100
+"""Images of a training set whose labels tell what those of all are like; of shorter runs it is all of them."""
+
+
 class Segmentation(LightningModule):
     """Cross entropy of the labelled pixels plus the declared budget; on validation mIoU and, over the images, mean, min
     and max of each cost. Processes that share a batch learn what one with the whole batch would.
@@ -33,12 +39,13 @@ class Segmentation(LightningModule):
 
     def __init__(self, module: nn.Module, recipe: Recipe, classes: int) -> None:
         super().__init__()
-        self.module, self.recipe = module, recipe
+        self.module, self.recipe, self.classes = module, recipe, classes
         self.losses: dict[str, Tensor] = {}
         self.miou = MulticlassJaccardIndex(classes, average="macro", ignore_index=recipe.ignore_index)
         self.expected, self.hard, self.executed = Spread(), Spread(), Spread()
         self.decisions, self.remark = Choices(rs.graph_of(module)), ""
-        self.labels, self.warned = Labels(classes, recipe.ignore_index), False
+        self.labels = nn.ModuleDict({name: Labels(classes, recipe.ignore_index) for name in USES})
+        self.told: set[str] = set()
 
     @property
     def costs(self) -> dict[str, Spread]:
@@ -54,6 +61,7 @@ class Segmentation(LightningModule):
 
     def training_step(self, batch: Pair, batch_idx: int) -> Tensor:
         images, labels = self._pair(batch)
+        self._count("train_set", labels)
         out = self.module(images)
         group = torch.distributed.group.WORLD if self.trainer.world_size > 1 else None
         task = pixel_loss(out.output, labels, self.recipe.ignore_index, group)
@@ -67,7 +75,7 @@ class Segmentation(LightningModule):
         images, labels = self._pair(batch)
         out = self.module(images)
         self.miou.update(out.output.argmax(1), labels)
-        self.labels.update(labels)
+        self._count("val_set", labels)
         self.decisions.update(out.routing)
         for name, spread in self.costs.items():
             spread.update(getattr(out.routing.cost, name))
@@ -81,19 +89,36 @@ class Segmentation(LightningModule):
         self.log_dict(values)
         self.remark = self.decisions.compute() or ""
         self.decisions.reset()
-        *counts, ignored = self.labels.compute().tolist()
-        self.labels.reset()
-        remark = unscored("val_set", counts, ignored, self.recipe.ignore_index)
-        if remark is not None and not self.warned and self.trainer.is_global_zero:
+        self._tell("val_set")
+        if self.global_step * self.recipe.batch_size >= ENOUGH:
+            self._tell("train_set")
+
+    def on_train_end(self) -> None:
+        self._tell("train_set")
+
+    def _count(self, name: str, labels: Tensor) -> None:
+        """Note which labels a set has, until that is told."""
+        if name not in self.told:
+            self.labels[name].update(labels)  # type: ignore[operator]
+
+    def _tell(self, name: str) -> None:
+        """Warn, once, of labels of a set that say next to nothing."""
+        labels = self.labels[name]
+        assert isinstance(labels, Labels)
+        if name in self.told or not labels.update_called:
+            return
+        self.told.add(name)
+        *counts, ignored = labels.compute().tolist()
+        remark = unscored(name, counts, ignored, self.recipe.ignore_index, USES[name])
+        if remark is not None and self.trainer.is_global_zero:
             warnings.warn(remark, stacklevel=2)
-        self.warned = True
 
     def _pair(self, batch: object) -> Pair:
         """The batch with labels as int64. Raises `ValueError` for what is no pair, and for classes there are not."""
         try:
             images, labels = split(batch)
             # A GPU would have to be waited for, and what `StepData` loads was looked at before it went there.
-            classes = self.labels.classes if labels.device.type == "cpu" else None
+            classes = self.classes if labels.device.type == "cpu" else None
             return images, as_labels(labels, classes, self.recipe.ignore_index)
         except ValueError as error:
             raise ValueError(f"the batch: {error}") from None
@@ -138,7 +163,7 @@ class Labels(Metric):
 
     def update(self, labels: Tensor) -> None:
         places = torch.where(labels == self.ignore, self.classes, labels).flatten()
-        self.counts += torch.bincount(places, minlength=self.classes + 1)
+        self.counts.index_add_(0, places, torch.ones_like(places))  # where `bincount` would wait for a GPU
 
     def compute(self) -> Tensor:
         return self.counts
