@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from routespace.diagnostics import Span, rename
@@ -254,7 +254,14 @@ def leaf_shape(op: Leaf, inputs: tuple[Shape, ...], sizes: dict[Stride, tuple[in
         raise broken_rule(op, "shape", error) from error
     if not isinstance(shape, Shape):
         raise broken_rule(op, "shape", TypeError(f"it gives {shape!r}, which is no Shape"))
-    return check_size(shape, op.span)
+    return check_size(_without_false_stride(shape, inputs), op.span)
+
+
+def _without_false_stride(shape: Shape, inputs: tuple[Shape, ...]) -> Shape:
+    """`shape`, without a stride where an op makes one position of a whole map: a rule that hands on the stride of what
+    it reads does not mean that streams of this stride have one position."""
+    collapsed = shape.size == (1, 1) and any(x.size != (1, 1) and x.stride == shape.stride for x in inputs)
+    return replace(shape, stride=0) if collapsed else shape
 
 
 def _entering(inputs: tuple[Shape, ...]) -> str:

@@ -204,6 +204,19 @@ def test_rules_of_registered_ops_decide_too(multiples: str) -> None:
     assert "tiles of 7 do not cover a width of 32" in str(refusal(graph, (28, 32)))
 
 
+def test_an_op_that_collapses_maps_says_nothing_of_its_scale() -> None:
+    @rs.op("squeezed_demo", shape=lambda args, inputs: Shape(inputs[0].channels, inputs[0].stride, 1, 1))
+    def squeezed_demo(inputs: tuple[int, ...]) -> object:
+        raise NotImplementedError
+
+    graph = space_of(
+        SCALES,
+        "output a = image | conv(3, 4, stride = 4) | squeezed_demo",
+        "output b = image | conv(3, 4, stride = 2) | resize(to = s4)",
+    )
+    assert made(graph, (64, 32)) == {"a": Shape(4, 0, 1, 1), "b": Shape(4, 4, 16, 8)}
+
+
 def test_a_pyramid_has_a_least_image_too() -> None:
     text = """space p {
   axis level = p3, p4 with stride = 8 * 2^level
